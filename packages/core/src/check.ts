@@ -1,0 +1,46 @@
+import { LockConfigError } from "./errors.js";
+
+const longestTimer = 2 ** 31 - 1;
+const longestKey = 1_024;
+
+/** Refuses what some backend could not tell apart from another key, or not keep at all. */
+export function checkKey(key: unknown, field = "key"): string {
+  const accepted = `a non-empty, well-formed string without NUL of at most ${longestKey} bytes in UTF-8`;
+  if (typeof key !== "string") throw new LockConfigError(field, key, accepted);
+  if (key === "" || key.includes("\0") || /\p{Surrogate}/u.test(key) || Buffer.byteLength(key) > longestKey) {
+    throw new LockConfigError(field, key, accepted, key);
+  }
+  return key;
+}
+
+/** A ttl: whole ms, as every backend can keep it, and long enough to be renewed at all. */
+export function checkTtl(ttl: unknown, key?: string): number {
+  if (Number.isInteger(ttl) && (ttl as number) >= 10 && (ttl as number) <= longestTimer) return ttl as number;
+  throw new LockConfigError("ttl", ttl, `a whole number of milliseconds from 10 to ${longestTimer}`, key);
+}
+
+/** ms from `least` up to 24 days, or for ever. */
+export function checkDuration(field: string, value: unknown, least: number, key?: string): number {
+  if (value === Number.POSITIVE_INFINITY) return value;
+  if (typeof value === "number" && value >= least && value <= longestTimer) return value;
+  throw new LockConfigError(field, value, `milliseconds from ${least} to ${longestTimer}, or Infinity`, key);
+}
+
+export function checkOneOf<Value>(field: string, value: unknown, accepted: readonly Value[], key?: string): Value {
+  const found = accepted.find((one) => one === value);
+  if (found !== undefined) return found;
+  throw new LockConfigError(field, value, accepted.map((one) => JSON.stringify(one)).join(" or "), key);
+}
+
+export function checkText(field: string, value: unknown, key?: string): string {
+  if (typeof value === "string" && value !== "") return value;
+  throw new LockConfigError(field, value, "a non-empty string", key);
+}
+
+/** An options object with no field but these: a misspelt option must not be a silent default. */
+export function checkFields(what: string, options: unknown, fields: readonly string[]): void {
+  if (typeof options !== "object" || options === null) throw new LockConfigError(what, options, "an object");
+  for (const field of Object.keys(options)) {
+    if (!fields.includes(field)) throw new LockConfigError(what, field, `only ${fields.join(", ")}`);
+  }
+}

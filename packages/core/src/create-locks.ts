@@ -1,0 +1,36 @@
+import { openBackend, type Where } from "./backend.js";
+import { checkFields, checkKey, checkOneOf } from "./check.js";
+import { Emitter } from "./emitter.js";
+import { checkRequirements } from "./guarantees.js";
+import type { Locks } from "./locks.js";
+import type { LocksOptions } from "./options.js";
+import { Queue } from "./queue.js";
+import { Scope } from "./scope.js";
+import { checkDefaults } from "./want.js";
+
+const fields = ["ttl", "waitTimeout", "backendTimeout", "owner", "prefix", "require", "on", "connect"];
+
+/**
+ * Opens the locks of a backend: a URL, a configuration entry, or a provider, which stays its caller's to close; without
+ * it, `DLOCK_URL`. Rejects with `LockConfigError`, and with `LockBackendError` only under `connect: true`: else a server
+ * that is down is an error of the first call that needs it.
+ */
+export async function createLocks(where?: Where, options: LocksOptions = {}): Promise<Locks> {
+  checkFields("options", options, fields);
+  const defaults = checkDefaults(options);
+  const prefix = options.prefix === undefined || options.prefix === "" ? "" : checkKey(options.prefix, "prefix");
+  const connect = checkOneOf("connect", options.connect ?? false, [true, false]);
+  const emitter = new Emitter(options.on);
+  const { provider, owned } = await openBackend(where, { emit: (notice) => emitter.emit("warning", notice) });
+  const close = async () => {
+    if (owned) await provider.close?.();
+  };
+  try {
+    checkRequirements(provider.guarantees, options.require ?? {});
+    if (connect) await provider.connect?.();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return new Scope(new Queue(provider, emitter), defaults, prefix, close);
+}

@@ -1,0 +1,111 @@
+export type LockErrorCode = "LOCK_TIMEOUT" | "LOCK_LOST" | "LOCK_REENTRY" | "LOCK_BACKEND" | "LOCK_CLOSED" | "LOCK_CONFIG";
+
+/** Base of everything dlock throws of its own accord; compare `code` where two copies of the package may meet. */
+export abstract class LockError extends Error {
+  abstract readonly code: LockErrorCode;
+  readonly key: string | undefined;
+
+  constructor(message: string, key: string | undefined, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.key = key;
+  }
+}
+
+/** The wait ended at `waitTimeout`; nothing is held and no place in line is left. */
+export class LockTimeoutError extends LockError {
+  override readonly name = "LockTimeoutError";
+  readonly code = "LOCK_TIMEOUT";
+  /** ms */
+  readonly waitTimeout: number;
+
+  constructor(key: string, waitTimeout: number, cause?: unknown) {
+    super(`"${key}" was not free within ${waitTimeout} ms`, key, cause);
+    this.waitTimeout = waitTimeout;
+  }
+}
+
+/** The hold ended before its holder gave it up. When a `withLock` task returned all the same, `result` is its value (`"result" in error`). */
+export class LockLostError extends LockError {
+  override readonly name = "LockLostError";
+  readonly code = "LOCK_LOST";
+  declare readonly result?: unknown;
+
+  constructor(key: string, why: string, options: { readonly cause?: unknown; readonly result?: unknown } = {}) {
+    super(`the hold on "${key}" ${why}`, key, options.cause);
+    if ("result" in options) this.result = options.result;
+  }
+}
+
+/** The calling async context holds this key already and did not ask for `reentrant`: waiting would wait for itself. */
+export class LockReentryError extends LockError {
+  override readonly name = "LockReentryError";
+  readonly code = "LOCK_REENTRY";
+
+  constructor(key: string) {
+    super(`"${key}" is held by the withLock this call runs in: waiting for it would never end`, key);
+  }
+}
+
+export interface LockBackendErrorOptions {
+  readonly key?: string | undefined;
+  readonly cause?: unknown;
+  /** The same call may succeed later: waiters ride it out until `backendTimeout`. Default false. */
+  readonly retryable?: boolean | undefined;
+}
+
+/** The backend failed or stayed silent: whether the call took effect is unknown. `cause` is the driver's error. */
+export class LockBackendError extends LockError {
+  override readonly name = "LockBackendError";
+  readonly code = "LOCK_BACKEND";
+  readonly retryable: boolean;
+
+  constructor(message: string, options: LockBackendErrorOptions = {}) {
+    super(message, options.key, options.cause);
+    this.retryable = options.retryable ?? false;
+  }
+}
+
+/** `close()` was called: nothing new is taken, and waiters end with this. */
+export class LockClosedError extends LockError {
+  override readonly name = "LockClosedError";
+  readonly code = "LOCK_CLOSED";
+
+  constructor(key?: string) {
+    super("these locks are closed", key);
+  }
+}
+
+/** A value that cannot work. Names the `field`, the `value` and what is `accepted`. */
+export class LockConfigError extends LockError {
+  override readonly name = "LockConfigError";
+  readonly code = "LOCK_CONFIG";
+  readonly field: string;
+  readonly value: unknown;
+  readonly accepted: string;
+
+  constructor(field: string, value: unknown, accepted: string, key?: string, cause?: unknown) {
+    super(`${field}: ${show(value)} is not accepted; expected ${accepted}`, key, cause);
+    this.field = field;
+    this.value = value;
+    this.accepted = accepted;
+  }
+}
+
+/** Whether the same call may succeed later. */
+export function isRetryable(error: unknown): boolean {
+  return typeof error === "object" && error !== null && "retryable" in error && error.retryable === true;
+}
+
+/** What a provider rejected with, as an error of dlock. */
+export function asLockError(error: unknown, key: string): LockError {
+  if (error instanceof LockError) return error;
+  const said = error instanceof Error ? error.message : String(error);
+  return new LockBackendError(`the backend failed about "${key}": ${said}`, { key, cause: error, retryable: isRetryable(error) });
+}
+
+function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}…` : value);
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
+  return String(value);
+}

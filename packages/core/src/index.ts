@@ -1,0 +1,42 @@
+export type { Where } from "./backend.js";
+export { createLocks } from "./create-locks.js";
+export {
+  isRetryable,
+  LockBackendError,
+  type LockBackendErrorOptions,
+  LockClosedError,
+  LockConfigError,
+  LockError,
+  type LockErrorCode,
+  LockLostError,
+  LockReentryError,
+  LockTimeoutError,
+} from "./errors.js";
+export type { AboutCall, AboutHold, LockEventName, LockEvents, LockListener, LockListeners } from "./events.js";
+export { type Guarantees, requireModes } from "./guarantees.js";
+export type { Lock } from "./lock.js";
+export type { Locks, Task } from "./locks.js";
+export type { AcquireOptions, CloseOptions, Config, LocksOptions, Requirements, TryOptions } from "./options.js";
+export type {
+  BaseClaim,
+  Claim,
+  ClaimRequest,
+  FencingToken,
+  HolderStatus,
+  LeaseClaim,
+  LockMode,
+  LockProvider,
+  LockStatus,
+  ProviderContext,
+  ProviderEntry,
+  ProviderFactory,
+  ProviderNotice,
+  SessionClaim,
+  WaiterStatus,
+} from "./provider.js";
+export type { MinimalSignal, Signal } from "./signal.js";
+export { backoff } from "./backoff.js";
+export { checkFields, checkOneOf, checkText } from "./check.js";
+export { monotonicNow } from "./clock.js";
+export { pause, settleBy } from "./settle.js";
+export { Tenure, type TenureListener, type TenureTerms } from "./tenure.js";

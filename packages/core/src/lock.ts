@@ -1,0 +1,23 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+import type { FencingToken } from "./provider.js";
+import type { Signal } from "./signal.js";
+
+/** A hold. It ends once: given up by `release`, or lost. */
+export interface Lock {
+  /** The whole key, prefix included. */
+  readonly key: string;
+  readonly fencingToken: FencingToken;
+  /** ms a dead holder keeps the lock: what was asked for, or what the backend made of it. */
+  readonly ttl: number;
+  /** Aborts (reason: `LockLostError`) when the hold may have ended, and before anybody else can be granted the lock while this process runs. Never by `release`. */
+  readonly signal: Signal;
+  /** Throws `LockLostError` unless the hold is certain now and for `marginMs` more. Compares clocks at the call: exact also after a stalled event loop. */
+  throwIfLost(marginMs?: number): void;
+  /** Restarts the lease now, at `ttl` ms if given, which renewals then keep. Rejects with `LockLostError` when the hold is gone, `LockBackendError` when nobody knows. */
+  extend(ttl?: number): Promise<void>;
+  /** Gives the lock up. Idempotent, never rejects. false: the hold was lost before, or its end could not be confirmed (an event tells). */
+  release(): Promise<boolean>;
+  /** The token as a string. */
+  toJSON(): { readonly key: string; readonly fencingToken: string; readonly ttl: number };
+  [Symbol.asyncDispose](): Promise<void>;
+}

@@ -1,0 +1,158 @@
+import { monotonicNow } from "./clock.js";
+import { Contender, type Grant } from "./contender.js";
+import type { Emitter } from "./emitter.js";
+import { asLockError, LockBackendError, LockClosedError, LockTimeoutError } from "./errors.js";
+import { HeldLock } from "./held-lock.js";
+import { Line } from "./line.js";
+import type { LockProvider } from "./provider.js";
+import { pause } from "./settle.js";
+import { certainUntil } from "./tenure.js";
+import { Waiter } from "./waiter.js";
+import { about, type Want } from "./want.js";
+
+/** This process's dealings with one provider: who waits, who holds, what is still being undone. */
+export class Queue {
+  readonly provider: LockProvider;
+  readonly emitter: Emitter;
+  readonly #lines = new Map<string, Line>();
+  readonly #waiters = new Set<Waiter>();
+  readonly #holds = new Map<string, Set<HeldLock>>();
+  readonly #undoing = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor(provider: LockProvider, emitter: Emitter) {
+    this.provider = provider;
+    this.emitter = emitter;
+  }
+
+  /** Waits in line, unless the want has no time for it. */
+  async acquire(want: Want): Promise<HeldLock> {
+    const lock = await (want.waitTimeout === 0 ? this.tryAcquire(want) : this.#serve(want, (waiter) => this.#join(waiter)));
+    if (lock === undefined) throw new LockTimeoutError(want.key, want.waitTimeout);
+    return lock;
+  }
+
+  /** One try that leaves no place in line. */
+  tryAcquire(want: Want): Promise<HeldLock | undefined> {
+    return this.#serve(want, (waiter) => void this.#tryOnce(waiter));
+  }
+
+  checkOpen(key?: string): void {
+    if (this.#closed) throw new LockClosedError(key);
+  }
+
+  /** Ends every wait, gives the holds `grace` ms, cuts off what remains; waits up to `patience` ms for what is being undone. */
+  async close(grace: number, patience: number): Promise<void> {
+    this.#closed = true;
+    for (const waiter of this.#waiters) waiter.fail(new LockClosedError(waiter.want.key));
+    await within(grace, this.#held().map((lock) => lock.over));
+    for (const lock of this.#held()) lock.cutOff();
+    // What a silent backend does not confirm ends by its ttl.
+    await within(patience, [...this.#undoing]);
+  }
+
+  /** A new claim for the want. Throws what the provider says to a request it cannot serve. */
+  contender(want: Want, { join }: { readonly join: boolean }): Contender {
+    const { key, owner, ttl, mode, limit } = want;
+    return new Contender(this.provider.claim({ key, id: crypto.randomUUID(), owner, ttl, mode, limit, join }), want);
+  }
+
+  hold(want: Want, contender: Contender, grant: Grant): HeldLock {
+    const lock = new HeldLock(this, want, contender, grant);
+    const holds = this.#holds.get(want.key) ?? new Set();
+    this.#holds.set(want.key, holds.add(lock));
+    void lock.over.then(() => {
+      holds.delete(lock);
+      if (holds.size === 0 && this.#holds.get(want.key) === holds) this.#holds.delete(want.key);
+    });
+    return lock;
+  }
+
+  /** Gives the claim up in the background. */
+  retire(contender: Contender, patience: number): void {
+    this.undo(contender.retire(monotonicNow() + patience, { background: true }).undone);
+  }
+
+  /** Remembers for `close` what is still being undone. */
+  undo(undone: Promise<void>): void {
+    this.#undoing.add(undone);
+    void undone.finally(() => this.#undoing.delete(undone));
+  }
+
+  contended(waiter: Waiter): void {
+    if (waiter.contended) return;
+    waiter.contended = true;
+    this.emitter.emit("contended", about(waiter.want));
+  }
+
+  rode(want: Want, error: unknown): void {
+    this.emitter.emit("backendFailed", { ...about(want), error });
+  }
+
+  /** A wait of two ttl for a lock that one section of this process has held all the while is likely a wait for itself. */
+  suspectSelf({ key, ttl }: Want): void {
+    for (const lock of this.#holds.get(key) ?? []) {
+      if (lock.heldFor < 2 * ttl) continue;
+      const message = `"${key}" was waited for for ${2 * ttl} ms while "${lock.owner}" in this very process held it`;
+      this.emitter.emit("warning", { code: "SELF_DEADLOCK", message: `${message}: does it wait for itself?`, key });
+    }
+  }
+
+  async #serve(want: Want, start: (waiter: Waiter) => void): Promise<HeldLock | undefined> {
+    this.checkOpen(want.key);
+    const waiter = new Waiter(want);
+    this.#waiters.add(waiter);
+    try {
+      if (waiter.waiting) start(waiter);
+      return await waiter.outcome;
+    } catch (reason) {
+      this.emitter.emit("abandoned", { ...about(want), waited: monotonicNow() - waiter.since, reason });
+      throw reason;
+    } finally {
+      this.#waiters.delete(waiter);
+    }
+  }
+
+  #join(waiter: Waiter): void {
+    const { key, mode, limit, ttl, owner, backendTimeout } = waiter.want;
+    const name = JSON.stringify([key, mode, limit, ttl, owner, backendTimeout]);
+    const line = this.#lines.get(name);
+    if (line !== undefined) return line.join(waiter);
+    const first = new Line(this, waiter.want);
+    this.#lines.set(name, first);
+    first.join(waiter);
+    void first.serve(() => this.#lines.delete(name));
+  }
+
+  async #tryOnce(waiter: Waiter): Promise<void> {
+    const { want } = waiter;
+    try {
+      const contender = this.contender(want, { join: false });
+      waiter.left = (ending) => ending === "failed" && this.retire(contender, want.backendTimeout);
+      const grant = await contender.tryAcquire(monotonicNow() + want.backendTimeout);
+      if (grant === undefined) {
+        this.contended(waiter);
+        waiter.refuse();
+      } else if (certainUntil(contender.claim, grant.askedAt, want.ttl) <= monotonicNow()) {
+        const message = `the answer about "${want.key}" took as long as the lease of ${want.ttl} ms`;
+        waiter.fail(new LockBackendError(message, { key: want.key, retryable: true }));
+      } else {
+        waiter.take(() => this.hold(want, contender, grant));
+      }
+    } catch (error) {
+      waiter.fail(asLockError(error, want.key));
+    }
+  }
+
+  #held(): HeldLock[] {
+    return [...this.#holds.values()].flatMap((locks) => [...locks]);
+  }
+}
+
+/** Waits for all of them, `ms` at most. */
+async function within(ms: number, all: readonly Promise<unknown>[]): Promise<void> {
+  if (all.length === 0 || ms === 0) return;
+  const done = new AbortController();
+  void Promise.allSettled(all).then(() => done.abort());
+  await pause(ms, { background: false, signal: done.signal });
+}

@@ -1,0 +1,128 @@
+import { checkDuration, checkFields, checkKey, checkText } from "./check.js";
+import { LockConfigError, LockLostError, LockReentryError } from "./errors.js";
+import type { LockEventName, LockListener } from "./events.js";
+import type { Guarantees } from "./guarantees.js";
+import { heldAround, runHolding } from "./held.js";
+import type { HeldLock } from "./held-lock.js";
+import type { Lock } from "./lock.js";
+import type { Locks, Task } from "./locks.js";
+import type { AcquireOptions, CloseOptions, TryOptions } from "./options.js";
+import type { LockStatus } from "./provider.js";
+import type { Queue } from "./queue.js";
+import { checkWant, type Defaults } from "./want.js";
+
+/** The locks whose keys start with one prefix. */
+export class Scope implements Locks {
+  readonly #queue: Queue;
+  readonly #defaults: Defaults;
+  readonly #prefix: string;
+  /** Closes the provider, where it is ours to close; left out in scopes that were derived. */
+  readonly #closeProvider: (() => Promise<void>) | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(queue: Queue, defaults: Defaults, prefix: string, closeProvider?: () => Promise<void>) {
+    this.#queue = queue;
+    this.#defaults = defaults;
+    this.#prefix = prefix;
+    this.#closeProvider = closeProvider;
+  }
+
+  get guarantees(): Guarantees {
+    return this.#queue.provider.guarantees;
+  }
+
+  withLock<Result>(key: string, task: Task<Result>): Promise<Result>;
+  withLock<Result>(key: string, options: AcquireOptions | undefined, task: Task<Result>): Promise<Result>;
+  async withLock<Result>(key: string, ...rest: Section<Result, AcquireOptions>): Promise<Result> {
+    const { options, task } = parse(key, rest);
+    return runSection(await this.#acquire(key, options), task);
+  }
+
+  tryWithLock<Result>(key: string, task: Task<Result>): Promise<{ readonly result: Result } | undefined>;
+  tryWithLock<Result>(
+    key: string,
+    options: TryOptions | undefined,
+    task: Task<Result>,
+  ): Promise<{ readonly result: Result } | undefined>;
+  async tryWithLock<Result>(key: string, ...rest: Section<Result, TryOptions>): Promise<{ result: Result } | undefined> {
+    const { options, task } = parse(key, rest);
+    const lock = await this.#tryAcquire(key, options);
+    return lock && { result: await runSection(lock, task) };
+  }
+
+  async acquire(key: string, options?: AcquireOptions): Promise<Lock> {
+    return this.#acquire(key, options);
+  }
+
+  async tryAcquire(key: string, options?: TryOptions): Promise<Lock | undefined> {
+    return this.#tryAcquire(key, options);
+  }
+
+  prefixed(prefix: string): Locks {
+    return new Scope(this.#queue, this.#defaults, this.#prefix + checkText("prefix", prefix));
+  }
+
+  async inspect(key: string): Promise<LockStatus> {
+    const { provider } = this.#queue;
+    const whole = this.#whole(key);
+    this.#queue.checkOpen(whole);
+    if (!provider.inspect) throw new LockConfigError("inspect", key, "a backend whose provider can inspect", whole);
+    return provider.inspect(whole);
+  }
+
+  on<Name extends LockEventName>(name: Name, listener: LockListener<Name>): () => void {
+    return this.#queue.emitter.on(name, listener);
+  }
+
+  async close(options: CloseOptions = {}): Promise<void> {
+    checkFields("options", options, ["grace"]);
+    const grace = checkDuration("grace", options.grace ?? 0, 0);
+    if (this.#closeProvider) await (this.#closing ??= this.#close(grace, this.#closeProvider));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(grace: number, closeProvider: () => Promise<void>): Promise<void> {
+    await this.#queue.close(grace, this.#defaults.backendTimeout);
+    await closeProvider();
+  }
+
+  async #acquire(key: string, options: AcquireOptions = {}): Promise<HeldLock> {
+    const want = checkWant(this.#whole(key), options, this.#defaults, false);
+    if (heldAround(this.#queue, want.key)) throw new LockReentryError(want.key);
+    return this.#queue.acquire(want);
+  }
+
+  async #tryAcquire(key: string, options: TryOptions = {}): Promise<HeldLock | undefined> {
+    return this.#queue.tryAcquire(checkWant(this.#whole(key), options, this.#defaults, true));
+  }
+
+  /** The key is checked before the prefix could hide that it is empty or no string at all. */
+  #whole(key: string): string {
+    return checkKey(this.#prefix + checkKey(key));
+  }
+}
+
+type Section<Result, Options> = readonly [Task<Result>] | readonly [Options | undefined, Task<Result>];
+
+function parse<Result, Options>(key: string, rest: Section<Result, Options>): { options: Options | undefined; task: Task<Result> } {
+  const [options, task] = rest.length === 1 ? [undefined, rest[0]] : rest;
+  if (typeof task !== "function") throw new LockConfigError("task", task, "a function", key);
+  return { options, task };
+}
+
+async function runSection<Result>(lock: HeldLock, task: Task<Result>): Promise<Result> {
+  let result: Result;
+  try {
+    result = await runHolding(lock, () => task(lock));
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+  const cause = lock.loss();
+  await lock.release();
+  if (cause) throw new LockLostError(lock.key, "was lost before its task returned", { cause, result });
+  return result;
+}
