@@ -104,7 +104,10 @@ export class Queue {
     this.#waiters.add(waiter);
     try {
       if (waiter.waiting) start(waiter);
-      return await waiter.outcome;
+      const lock = await waiter.outcome;
+      const waited = monotonicNow() - waiter.since;
+      if (lock) this.emitter.emit("acquired", { ...about(want), fencingToken: lock.fencingToken, waited });
+      return lock;
     } catch (reason) {
       this.emitter.emit("abandoned", { ...about(want), waited: monotonicNow() - waiter.since, reason });
       throw reason;

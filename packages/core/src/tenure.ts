@@ -185,7 +185,8 @@ export class Tenure {
       this.#leaseEnd = promised;
     }
     this.#ttl = this.#claim.ttl ?? ttl;
-    this.#setFixedEnd(askedAt, ttl);
+    // A heartbeat keeps a session alive; only `extend` moves the end of a hold that is not to be renewed.
+    if (this.#autoRenew || !waiting.background) this.#setFixedEnd(askedAt, ttl);
     this.#arm(askedAt);
     this.#listener.renewed?.(monotonicNow() - askedAt);
   }

@@ -1,0 +1,147 @@
+import { createLocks, LockConfigError, type Locks } from "@dlock/core";
+import { memoryProvider } from "@dlock/core/memory";
+import { beforeAll, describe, expect, test } from "vitest";
+
+let locks: Locks;
+beforeAll(async () => {
+  locks = await createLocks("memory:");
+});
+
+async function refusal(call: () => unknown): Promise<LockConfigError> {
+  const error = await (async () => call())().catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(LockConfigError);
+  return error as LockConfigError;
+}
+
+describe("a bad key", () => {
+  test.each([
+    ["empty", ""],
+    ["no string", 42],
+    ["missing", undefined],
+    ["holding NUL", "a\0b"],
+    ["ill-formed", "a\ud800b"],
+    ["over-long", "x".repeat(1_025)],
+    ["over-long in UTF-8", "é".repeat(600)],
+  ])("%s is refused by name", async (_, key) => {
+    for (const call of [
+      () => locks.acquire(key as string),
+      () => locks.tryAcquire(key as string),
+      () => locks.withLock(key as string, () => {}),
+      () => locks.inspect(key as string),
+    ]) {
+      expect(await refusal(call)).toMatchObject({ code: "LOCK_CONFIG", field: "key", value: key });
+    }
+  });
+
+  test("is one that a prefix makes too long, or would hide", async () => {
+    expect(await refusal(() => locks.prefixed("x".repeat(1_000)).acquire("y".repeat(30)))).toMatchObject({ field: "key" });
+    expect(await refusal(() => locks.prefixed("p:").acquire(""))).toMatchObject({ field: "key", value: "" });
+  });
+
+  test("is not one of any script, with quotes, braces, slashes and spaces", async () => {
+    for (const key of ["x".repeat(1_024), "{a}}{", "a/b/../c", "'\"`;--", "ключ 鍵 🔑", " "]) {
+      expect(await (await locks.acquire(key)).release()).toBe(true);
+    }
+  });
+});
+
+test.each([
+  ["ttl", 0],
+  ["ttl", -1],
+  ["ttl", Number.NaN],
+  ["ttl", 1.5],
+  ["ttl", 2 ** 31],
+  ["ttl", Number.POSITIVE_INFINITY],
+  ["ttl", "30s"],
+  ["ttl", null],
+  ["waitTimeout", -1],
+  ["waitTimeout", Number.NaN],
+  ["waitTimeout", 2 ** 31],
+  ["backendTimeout", 0],
+  ["maxHold", 0],
+  ["limit", 0],
+  ["limit", 1.5],
+  ["mode", "write"],
+  ["mode", "shared"],
+  ["limit", 2],
+  ["autoRenew", "no"],
+  ["owner", ""],
+  ["signal", {}],
+])("option %s: %s is refused with what is accepted", async (field, value) => {
+  const error = await refusal(() => locks.acquire("k", { [field]: value }));
+  expect(error).toMatchObject({ field, value, key: "k" });
+  expect(error.message).toMatch(new RegExp(`^${field}: .* is not accepted; expected .+`));
+  expect((await locks.inspect("k")).holders).toEqual([]);
+});
+
+test("waitTimeout is accepted up to for ever, whole or not", async () => {
+  for (const waitTimeout of [0, 0.5, 1_000.25, 2 ** 31 - 1, Number.POSITIVE_INFINITY, undefined]) {
+    expect(await (await locks.acquire("k", { waitTimeout })).release()).toBe(true);
+  }
+});
+
+test("a misspelt option is refused, not ignored", async () => {
+  expect(await refusal(() => locks.acquire("k", { waitTimout: 5 } as object))).toMatchObject({ field: "options", value: "waitTimout" });
+  expect(await refusal(() => locks.tryAcquire("k", { waitTimeout: 5 } as object))).toMatchObject({ value: "waitTimeout" });
+  expect(await refusal(() => createLocks("memory:", { tll: 5 } as object))).toMatchObject({ value: "tll" });
+  expect(await refusal(() => locks.close({ graze: 5 } as object))).toMatchObject({ value: "graze" });
+});
+
+test("a section without a task, an empty prefix and a negative margin are refused", async () => {
+  expect(await refusal(() => locks.withLock("k", undefined as never))).toMatchObject({ field: "task" });
+  expect(await refusal(() => locks.withLock("k", {}, "task" as never))).toMatchObject({ field: "task", value: "task" });
+  expect(await refusal(() => locks.prefixed(""))).toMatchObject({ field: "prefix" });
+  const lock = await locks.acquire("k");
+  expect(await refusal(() => lock.throwIfLost(-1))).toMatchObject({ field: "marginMs" });
+  expect(await refusal(() => lock.extend(0))).toMatchObject({ field: "ttl" });
+  await lock.release();
+});
+
+describe("a bad backend", () => {
+  test.each([
+    ["an unknown scheme", "mongodb://db", "url", /memory:, sqlite:/],
+    ["a scheme whose adapter is missing", "redis://cache", "url", /npm install @dlock\/redis ioredis/],
+    ["a path", "./dlock.config.json", "url", /a URL with a scheme/],
+    ["nothing", undefined, "where", /DLOCK_URL/],
+    ["an empty string", "", "where", /DLOCK_URL/],
+    ["a number", 5, "where", /a LockProvider/],
+    ["an unknown option of memory:", { url: "memory:", size: 5 }, "memory:", /only url/],
+  ])("%s is refused", async (_, where, field, accepted) => {
+    const error = await refusal(() => createLocks(where as string));
+    expect(error.field).toBe(field);
+    expect(error.message).toMatch(accepted);
+  });
+
+  test("never shows the credentials of its URL", async () => {
+    const error = await refusal(() => createLocks("mongodb://me:secret@db"));
+    expect(`${error.message} ${String(error.value)}`).not.toContain("secret");
+  });
+
+  test("is one that does not give what is required: both sides are named", async () => {
+    const error = await refusal(() => createLocks("memory:", { require: { exclusion: ["quorum", "consensus"] } }));
+    expect(error.message).toBe('require.exclusion: "quorum or consensus" is not accepted; expected process, which is what this backend gives');
+    await refusal(() => createLocks("memory:", { require: { modes: ["exclusive", "shared"] } }));
+    await refusal(() => createLocks("memory:", { require: { durability: "disk" } as object }));
+    const given = await createLocks("memory:", { require: { order: "fifo", modes: "exclusive", fencing: undefined } });
+    expect(given.guarantees.order).toBe("fifo");
+  });
+});
+
+test("DLOCK_URL is the backend where none is named, and memory:name is shared in the process", async () => {
+  process.env["DLOCK_URL"] = "memory:shared-by-name";
+  try {
+    const [one, other] = await Promise.all([createLocks(), createLocks(new URL("memory:shared-by-name"))]);
+    const lock = await one.acquire("k");
+    expect(await other.tryAcquire("k")).toBeUndefined();
+    expect(await (await createLocks("memory:")).tryAcquire("k")).toBeDefined();
+    await lock.release();
+  } finally {
+    delete process.env["DLOCK_URL"];
+  }
+});
+
+test("a provider refuses a mode or a limit that its guarantees do not list", () => {
+  const request = { key: "k", id: "1", owner: "o", ttl: 1_000, mode: "exclusive", limit: 1, join: false } as const;
+  expect(() => memoryProvider().claim({ ...request, mode: "shared" })).toThrow(LockConfigError);
+  expect(() => memoryProvider().claim({ ...request, limit: 2 })).toThrow(/^limit: 2 is not accepted/);
+});

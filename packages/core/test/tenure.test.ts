@@ -1,0 +1,284 @@
+import { createLocks, LockLostError, type Claim, type SessionClaim, Tenure, monotonicNow } from "@dlock/core";
+import { memoryProvider, memoryStore } from "@dlock/core/memory";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { faulty, never } from "./support.js";
+
+describe("under fake timers", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test("a hold is renewed every third of its ttl and held as long as its holder lives", async () => {
+    const renewals: number[] = [];
+    const store = memoryStore();
+    const locks = await createLocks(memoryProvider({ store }), { on: { renewed: () => renewals.push(performance.now()) } });
+    const since = performance.now();
+    const lock = await locks.acquire("k", { ttl: 3_000 });
+    await vi.advanceTimersByTimeAsync(10_500);
+    lock.throwIfLost(1_900);
+    expect(renewals.map((at) => Math.round(at - since))).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((n) => n * 1_000));
+    expect(await locks.tryAcquire("k")).toBeUndefined();
+    expect(await lock.release()).toBe(true);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("without renewal the hold ends at its ttl, before anybody else gets the lock, and extend moves that end", async () => {
+    const locks = await createLocks("memory:");
+    const lock = await locks.acquire("k", { ttl: 1_000, autoRenew: false });
+    const waiter = locks.acquire("k");
+    let lostFirst: boolean | undefined;
+    void waiter.then(() => (lostFirst = lock.signal.aborted));
+    await vi.advanceTimersByTimeAsync(900);
+    await lock.extend();
+    await vi.advanceTimersByTimeAsync(900);
+    await lock.extend(2_000);
+    expect(lock.ttl).toBe(2_000);
+    await vi.advanceTimersByTimeAsync(1_900);
+    lock.throwIfLost();
+    expect(lock.signal.aborted).toBe(false);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(lock.signal.aborted).toBe(true);
+    expect(lostFirst).toBe(true);
+    expect(() => lock.throwIfLost()).toThrow(LockLostError);
+    await expect(lock.extend()).rejects.toBeInstanceOf(LockLostError);
+    expect(await lock.release()).toBe(false);
+    await (await waiter).release();
+  });
+
+  test("maxHold ends renewal, so that a hung task loses the lock", async () => {
+    const locks = await createLocks("memory:");
+    const lock = await locks.acquire("k", { ttl: 900, maxHold: 2_000 });
+    await vi.advanceTimersByTimeAsync(2_000);
+    lock.throwIfLost();
+    await vi.advanceTimersByTimeAsync(900);
+    expect(lock.signal.reason).toMatchObject({ code: "LOCK_LOST", key: "k" });
+    expect(await locks.tryAcquire("k")).toBeDefined();
+  });
+
+  test("a margin is asked for at this instant, and its lack is no loss", async () => {
+    const locks = await createLocks("memory:");
+    const lock = await locks.acquire("k", { ttl: 1_000, autoRenew: false });
+    await vi.advanceTimersByTimeAsync(800);
+    lock.throwIfLost(100);
+    expect(() => lock.throwIfLost(500)).toThrow(/certain for \d+ ms more, 500 were asked for/);
+    expect(lock.signal.aborted).toBe(false);
+    lock.throwIfLost();
+  });
+
+  test("a lease is trusted from before the request was sent, never from the reply", async () => {
+    const delay = <Value>(value: Promise<Value>): Promise<Value> =>
+      new Promise((resolve) => setTimeout(() => resolve(value), 800));
+    const provider = faulty({ tryAcquire: (inner) => delay(inner()), renew: (inner) => delay(inner()) });
+    const locks = await createLocks(provider);
+    const acquiring = locks.acquire("k", { ttl: 1_000, autoRenew: false });
+    await vi.advanceTimersByTimeAsync(800);
+    const lock = await acquiring;
+    expect(() => lock.throwIfLost(200)).toThrow(LockLostError);
+    lock.throwIfLost(150);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(lock.signal.aborted).toBe(true);
+  });
+
+  test("failed renewals are retried until the local deadline, which then is the loss, whatever the backend says", async () => {
+    const events: string[] = [];
+    const provider = faulty({ renew: () => Promise.reject(new Error("cut")) });
+    const locks = await createLocks(provider, {
+      on: { renewFailed: () => events.push("failed"), lost: () => events.push("lost") },
+    });
+    const lock = await locks.acquire("k", { ttl: 3_000 });
+    await vi.advanceTimersByTimeAsync(2_960);
+    lock.throwIfLost();
+    expect(events.length).toBeGreaterThan(5);
+    await vi.advanceTimersByTimeAsync(40);
+    expect(lock.signal.aborted).toBe(true);
+    expect(events.filter((event) => event === "lost")).toHaveLength(1);
+    expect(events.at(-1)).toBe("lost");
+  });
+
+  test("one failed renewal in two costs nothing", async () => {
+    let calls = 0;
+    const provider = faulty({ renew: (inner) => (calls++ % 2 === 0 ? Promise.reject(new Error("cut")) : inner()) });
+    const locks = await createLocks(provider);
+    const lock = await locks.acquire("k", { ttl: 300 });
+    await vi.advanceTimersByTimeAsync(3_000);
+    lock.throwIfLost();
+    expect(await lock.release()).toBe(true);
+  });
+
+  test("a silent backend is no reason to believe: the hold is lost at its deadline", async () => {
+    const locks = await createLocks(faulty({ renew: () => never(), release: () => never() }));
+    const lock = await locks.acquire("k", { ttl: 3_000 });
+    await vi.advanceTimersByTimeAsync(2_970);
+    expect(lock.signal.aborted).toBe(true);
+    expect(await lock.release()).toBe(false);
+  });
+
+  test("a renewal that finds the hold gone is a loss at once", async () => {
+    const store = memoryStore();
+    const locks = await createLocks(memoryProvider({ store }));
+    const lock = await locks.acquire("k", { ttl: 3_000 });
+    store.forceRelease("k");
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(lock.signal.reason).toMatchObject({ code: "LOCK_LOST", message: expect.stringContaining("ended by the backend") });
+  });
+
+  test("a success that comes after the deadline does not revive the hold", async () => {
+    const provider = faulty({
+      renew: async (inner) => {
+        const alive = await inner();
+        await new Promise((resolve) => setTimeout(resolve, 950));
+        return alive;
+      },
+    });
+    const locks = await createLocks(provider);
+    const lock = await locks.acquire("k", { ttl: 900, autoRenew: false });
+    const extending = lock.extend().catch((reason: unknown) => reason);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await extending).toMatchObject({ code: expect.stringMatching(/LOCK_BACKEND|LOCK_LOST/) });
+    expect(lock.signal.aborted).toBe(true);
+  });
+
+  test("a shorter lease is trusted no longer than it may be in force, also when its answer is lost", async () => {
+    const provider = faulty({
+      renew: async (inner) => {
+        await inner();
+        throw new Error("reply lost");
+      },
+    });
+    const locks = await createLocks(provider);
+    const lock = await locks.acquire("k", { ttl: 10_000, autoRenew: false });
+    await expect(lock.extend(500)).rejects.toThrow("reply lost");
+    await vi.advanceTimersByTimeAsync(500);
+    expect(lock.signal.aborted).toBe(true);
+  });
+
+  test("no timer and no poll runs for an idle waiter but the one that watches the holder's lease", async () => {
+    const locks = await createLocks("memory:");
+    const holder = await locks.acquire("k", { ttl: 60_000, autoRenew: false });
+    const waiter = locks.acquire("k", { ttl: 60_000 });
+    await vi.advanceTimersByTimeAsync(0);
+    const before = vi.getTimerCount();
+    const set = vi.spyOn(globalThis, "setTimeout");
+    await vi.advanceTimersByTimeAsync(50_000);
+    expect(set).not.toHaveBeenCalled();
+    expect(vi.getTimerCount()).toBe(before);
+    set.mockRestore();
+    await holder.release();
+    await (await waiter).release();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("a session is trusted to the time of its last heartbeat, and its own word that it is gone is a loss at once", async () => {
+    let certain = monotonicNow() + 1_000;
+    const gone = new AbortController();
+    const provider = faulty({
+      claim: (_, make) => {
+        const { tryAcquire, release } = make();
+        const claim: SessionClaim = {
+          ttl: 4_000,
+          lost: gone.signal,
+          certainUntil: () => certain,
+          tryAcquire: (deadline) => tryAcquire.call(make(), deadline),
+          release: () => release.call(make()),
+        };
+        return claim as Claim;
+      },
+    });
+    const locks = await createLocks(provider);
+    const lock = await locks.acquire("k", { ttl: 10_000 });
+    expect(lock.ttl).toBe(4_000);
+    certain = monotonicNow() + 5_000;
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(lock.signal.aborted).toBe(false);
+    lock.throwIfLost(900);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(lock.signal.aborted).toBe(true);
+    certain = monotonicNow() + 5_000;
+    const other = await locks.acquire("k2");
+    gone.abort(new Error("session expired"));
+    expect(other.signal.reason).toMatchObject({ code: "LOCK_LOST", cause: { message: "session expired" } });
+  });
+
+  test("on a session too, core ends the hold at its ttl when it is not to be renewed", async () => {
+    const provider = faulty({
+      claim: (_, make) => Object.assign(make(), { lost: new AbortController().signal, certainUntil: () => monotonicNow() + 60_000 }),
+    });
+    const locks = await createLocks(provider);
+    const lock = await locks.acquire("k", { ttl: 500, autoRenew: false });
+    await vi.advanceTimersByTimeAsync(500);
+    expect(lock.signal.aborted).toBe(true);
+    expect(await locks.tryAcquire("k")).toBeDefined();
+  });
+
+  test("an orderly release is no loss, although closing the connection looks like one", async () => {
+    const gone = new AbortController();
+    const lost: unknown[] = [];
+    const provider = faulty({
+      claim: (_, make) => {
+        const claim = make();
+        const release = claim.release.bind(claim);
+        return Object.assign(claim, {
+          lost: gone.signal,
+          release: async () => {
+            gone.abort(new Error("closed"));
+            await release();
+          },
+        });
+      },
+    });
+    const locks = await createLocks(provider, { on: { lost: (event) => lost.push(event) } });
+    const lock = await locks.acquire("k");
+    expect(await lock.release()).toBe(true);
+    expect(lost).toEqual([]);
+    expect(lock.signal.aborted).toBe(false);
+  });
+});
+
+test("a tenure keeps a claim alive for whoever holds a part while waiting for another", async () => {
+  const claim = memoryProvider().claim({ key: "k", id: "1", owner: "o", ttl: 60, mode: "exclusive", limit: 1, join: false });
+  const askedAt = monotonicNow();
+  await claim.tryAcquire(askedAt + 1_000);
+  const lost: unknown[] = [];
+  const tenure = new Tenure(claim, askedAt, { key: "k", ttl: 60 }, { lost: (reason) => lost.push(reason) });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  tenure.throwIfLost();
+  expect(tenure.signal.aborted).toBe(false);
+  tenure.giveUp();
+  await claim.release();
+  expect(lost).toEqual([]);
+});
+
+test("renewals are bounded for a tiny ttl", async () => {
+  let renewals = 0;
+  const locks = await createLocks("memory:", { on: { renewed: () => renewals++ } });
+  await locks.withLock("k", { ttl: 100 }, () => new Promise((resolve) => setTimeout(resolve, 500)));
+  expect(renewals).toBeGreaterThan(4);
+  expect(renewals).toBeLessThanOrEqual(16);
+});
+
+test("the machine's sleep is a loss, although the monotonic clock did not notice", async () => {
+  vi.resetModules();
+  let uptime = 1_000;
+  vi.doMock("node:os", async (original) => ({ ...(await original<object>()), uptime: () => uptime + performance.now() / 1_000 }));
+  const wall = vi.spyOn(Date, "now");
+  let slept = 0;
+  const real = performance.timeOrigin;
+  wall.mockImplementation(() => real + performance.now() + slept);
+  const { Tenure: Watched } = await import("../src/tenure.js");
+  const claim = memoryProvider().claim({ key: "k", id: "1", owner: "o", ttl: 30_000, mode: "exclusive", limit: 1, join: false });
+  await claim.tryAcquire(monotonicNow() + 1_000);
+  const tenure = new Watched(claim, monotonicNow(), { key: "k", ttl: 30_000 });
+  tenure.throwIfLost();
+  // A step of the wall clock alone is no sleep.
+  slept = 5_000;
+  tenure.throwIfLost();
+  slept = 10_000;
+  uptime += 5;
+  expect(() => tenure.throwIfLost()).toThrow("the machine slept");
+  expect(tenure.signal.aborted).toBe(true);
+  wall.mockRestore();
+  vi.doUnmock("node:os");
+});
