@@ -1,6 +1,6 @@
 import { backoff } from "./backoff.js";
 import { monotonicNow } from "./clock.js";
-import { LockBackendError } from "./errors.js";
+import { asLockError, isRetryable, LockBackendError } from "./errors.js";
 import type { Claim, FencingToken } from "./provider.js";
 import { invoke, pause, settleBy, type Waiting } from "./settle.js";
 
@@ -63,6 +63,7 @@ export class Contender {
   async #undo(confirmed: Promise<unknown>): Promise<void> {
     const failure = await confirmed;
     const leaseEnd = monotonicNow() + this.#ttl;
+    if (failure !== undefined && !isRetryable(failure)) return;
     if (failure !== undefined) await this.#release(leaseEnd, inBackground);
     const attempts = [...this.#unanswered];
     if (attempts.length === 0) return;
@@ -84,7 +85,7 @@ export class Contender {
         return undefined;
       } catch (error) {
         const wait = backoff(failures);
-        if (monotonicNow() + wait >= until) return error ?? new LockBackendError("release failed", { key: this.#key });
+        if (!isRetryable(error) || monotonicNow() + wait >= until) return asLockError(error, this.#key);
         await pause(wait, waiting);
       }
     }

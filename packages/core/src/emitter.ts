@@ -1,18 +1,33 @@
+import { checkOneOf } from "./check.js";
+import { LockConfigError } from "./errors.js";
 import type { LockEventName, LockEvents, LockListener, LockListeners } from "./events.js";
 
 /** Typed events. A listener that fails is reported as a process warning: it must not end the section it listens to. */
 export class Emitter {
-  readonly #listeners = new Map<LockEventName, Set<LockListener<LockEventName>>>();
+  readonly #listeners: { readonly [Name in LockEventName]: Set<LockListener<LockEventName>> } = {
+    contended: new Set(),
+    acquired: new Set(),
+    abandoned: new Set(),
+    renewed: new Set(),
+    renewFailed: new Set(),
+    lost: new Set(),
+    released: new Set(),
+    releaseFailed: new Set(),
+    backendFailed: new Set(),
+    warning: new Set(),
+  };
 
   constructor(listeners: LockListeners = {}) {
+    if (typeof listeners !== "object" || listeners === null) throw new LockConfigError("on", listeners, "an object of listeners");
     for (const [name, listener] of Object.entries(listeners)) {
       if (listener !== undefined) this.on(name as LockEventName, listener as LockListener<LockEventName>);
     }
   }
 
   on<Name extends LockEventName>(name: Name, listener: LockListener<Name>): () => void {
-    const listeners = this.#listeners.get(name) ?? new Set();
-    this.#listeners.set(name, listeners);
+    checkOneOf("event", name, Object.keys(this.#listeners));
+    if (typeof listener !== "function") throw new LockConfigError(`on ${name}`, listener, "a function");
+    const listeners = this.#listeners[name];
     // A wrapper of its own, so that the same function added twice is removed once.
     const entry = (event: LockEvents[LockEventName]) => listener(event as LockEvents[Name]);
     listeners.add(entry);
@@ -20,7 +35,7 @@ export class Emitter {
   }
 
   emit<Name extends LockEventName>(name: Name, event: LockEvents[Name]): void {
-    for (const listener of this.#listeners.get(name) ?? []) {
+    for (const listener of this.#listeners[name]) {
       try {
         // A listener may be an async function all the same.
         Promise.resolve(listener(event)).catch(warn);

@@ -13,7 +13,9 @@ export abstract class LockError extends Error {
 
 /** The wait ended at `waitTimeout`; nothing is held and no place in line is left. */
 export class LockTimeoutError extends LockError {
-  override readonly name = "LockTimeoutError";
+  static {
+    this.prototype.name = "LockTimeoutError";
+  }
   readonly code = "LOCK_TIMEOUT";
   /** ms */
   readonly waitTimeout: number;
@@ -26,7 +28,9 @@ export class LockTimeoutError extends LockError {
 
 /** The hold ended before its holder gave it up. When a `withLock` task returned all the same, `result` is its value (`"result" in error`). */
 export class LockLostError extends LockError {
-  override readonly name = "LockLostError";
+  static {
+    this.prototype.name = "LockLostError";
+  }
   readonly code = "LOCK_LOST";
   declare readonly result?: unknown;
 
@@ -38,7 +42,9 @@ export class LockLostError extends LockError {
 
 /** The calling async context holds this key already and did not ask for `reentrant`: waiting would wait for itself. */
 export class LockReentryError extends LockError {
-  override readonly name = "LockReentryError";
+  static {
+    this.prototype.name = "LockReentryError";
+  }
   readonly code = "LOCK_REENTRY";
 
   constructor(key: string) {
@@ -55,7 +61,9 @@ export interface LockBackendErrorOptions {
 
 /** The backend failed or stayed silent: whether the call took effect is unknown. `cause` is the driver's error. */
 export class LockBackendError extends LockError {
-  override readonly name = "LockBackendError";
+  static {
+    this.prototype.name = "LockBackendError";
+  }
   readonly code = "LOCK_BACKEND";
   readonly retryable: boolean;
 
@@ -67,7 +75,9 @@ export class LockBackendError extends LockError {
 
 /** `close()` was called: nothing new is taken, and waiters end with this. */
 export class LockClosedError extends LockError {
-  override readonly name = "LockClosedError";
+  static {
+    this.prototype.name = "LockClosedError";
+  }
   readonly code = "LOCK_CLOSED";
 
   constructor(key?: string) {
@@ -77,7 +87,9 @@ export class LockClosedError extends LockError {
 
 /** A value that cannot work. Names the `field`, the `value` and what is `accepted`. */
 export class LockConfigError extends LockError {
-  override readonly name = "LockConfigError";
+  static {
+    this.prototype.name = "LockConfigError";
+  }
   readonly code = "LOCK_CONFIG";
   readonly field: string;
   readonly value: unknown;

@@ -94,7 +94,7 @@ export class HeldLock implements Lock {
     this.#tenure.giveUp();
     const until = Math.min(deadline, monotonicNow() + this.#want.backendTimeout);
     const { confirmed, undone } = this.#contender.retire(until, { background: false });
-    this.queue.undo(undone);
+    this.queue.finish(undone);
     const error = await confirmed;
     this.#end();
     const { heldFor } = this;

@@ -26,6 +26,7 @@ export class Line {
   #over = new AbortController();
   /** Monotonic ms since when the backend has given no answer. */
   #silentSince: number | undefined;
+  #trouble: unknown;
   /** Whether the last answer was "not free": whoever joins now waits. */
   #refused = false;
   #failures = 0;
@@ -42,6 +43,7 @@ export class Line {
   join(waiter: Waiter): void {
     this.#waiters.add(waiter);
     waiter.left = () => this.#leave(waiter);
+    waiter.trouble = () => this.#trouble;
     if (this.#refused) this.#queue.contended(waiter);
     if (this.#silentSince !== undefined) this.#endPatience();
   }
@@ -142,12 +144,13 @@ export class Line {
 
   #answered(): void {
     this.#silentSince = undefined;
+    this.#trouble = undefined;
     this.#failures = 0;
     this.#patience.clear();
   }
 
   #ride(error: unknown): void {
-    for (const waiter of this.#waiters) waiter.trouble = error;
+    this.#trouble = error;
     if (!isRetryable(error)) this.#failAll(asLockError(error, this.#terms.key));
     else this.#queue.rode(this.#terms, error);
     this.#endPatience();
@@ -161,7 +164,7 @@ export class Line {
       const due = Math.max(this.#silentSince, waiter.since) + backendTimeout;
       if (monotonicNow() < due) return this.#patience.set(due);
       const message = `the backend gave no answer about "${key}" for ${backendTimeout} ms`;
-      waiter.fail(new LockBackendError(message, { key, cause: waiter.trouble, retryable: true }));
+      waiter.fail(new LockBackendError(message, { key, cause: this.#trouble, retryable: true }));
     }
   }
 

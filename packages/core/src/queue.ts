@@ -1,7 +1,7 @@
 import { monotonicNow } from "./clock.js";
 import { Contender, type Grant } from "./contender.js";
 import type { Emitter } from "./emitter.js";
-import { asLockError, LockBackendError, LockClosedError, LockTimeoutError } from "./errors.js";
+import { asLockError, LockBackendError, LockClosedError, LockError, LockTimeoutError } from "./errors.js";
 import { HeldLock } from "./held-lock.js";
 import { Line } from "./line.js";
 import type { LockProvider } from "./provider.js";
@@ -10,14 +10,14 @@ import { certainUntil } from "./tenure.js";
 import { Waiter } from "./waiter.js";
 import { about, type Want } from "./want.js";
 
-/** This process's dealings with one provider: who waits, who holds, what is still being undone. */
+/** This process's dealings with one provider: who waits, who holds, what has yet to come to its end. */
 export class Queue {
   readonly provider: LockProvider;
   readonly emitter: Emitter;
   readonly #lines = new Map<string, Line>();
   readonly #waiters = new Set<Waiter>();
   readonly #holds = new Map<string, Set<HeldLock>>();
-  readonly #undoing = new Set<Promise<void>>();
+  readonly #unfinished = new Set<Promise<void>>();
   #closed = false;
 
   constructor(provider: LockProvider, emitter: Emitter) {
@@ -48,7 +48,9 @@ export class Queue {
     await within(grace, this.#held().map((lock) => lock.over));
     for (const lock of this.#held()) lock.cutOff();
     // What a silent backend does not confirm ends by its ttl.
-    await within(patience, [...this.#undoing]);
+    for (const end = monotonicNow() + patience; this.#unfinished.size > 0 && monotonicNow() < end; ) {
+      await within(end - monotonicNow(), [...this.#unfinished]);
+    }
   }
 
   /** A new claim for the want. Throws what the provider says to a request it cannot serve. */
@@ -70,13 +72,13 @@ export class Queue {
 
   /** Gives the claim up in the background. */
   retire(contender: Contender, patience: number): void {
-    this.undo(contender.retire(monotonicNow() + patience, { background: true }).undone);
+    this.finish(contender.retire(monotonicNow() + patience, { background: true }).undone);
   }
 
-  /** Remembers for `close` what is still being undone. */
-  undo(undone: Promise<void>): void {
-    this.#undoing.add(undone);
-    void undone.finally(() => this.#undoing.delete(undone));
+  /** Remembers for `close` what has to come to its end; none of it rejects. */
+  finish(ending: Promise<void>): void {
+    this.#unfinished.add(ending);
+    void ending.then(() => this.#unfinished.delete(ending));
   }
 
   contended(waiter: Waiter): void {
@@ -109,6 +111,8 @@ export class Queue {
       if (lock) this.emitter.emit("acquired", { ...about(want), fencingToken: lock.fencingToken, waited });
       return lock;
     } catch (reason) {
+      // Made in a timer or a driver's callback: here the stack names the caller.
+      if (reason instanceof LockError) Error.captureStackTrace(reason);
       this.emitter.emit("abandoned", { ...about(want), waited: monotonicNow() - waiter.since, reason });
       throw reason;
     } finally {
@@ -124,7 +128,7 @@ export class Queue {
     const first = new Line(this, waiter.want);
     this.#lines.set(name, first);
     first.join(waiter);
-    void first.serve(() => this.#lines.delete(name));
+    this.finish(first.serve(() => this.#lines.delete(name)));
   }
 
   async #tryOnce(waiter: Waiter): Promise<void> {

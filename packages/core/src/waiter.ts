@@ -25,8 +25,8 @@ export class Waiter {
   left: (ending: Ending) => void = () => {};
   /** Whether it was reported as waiting. */
   contended = false;
-  /** What went wrong while it waited, for whoever reads the timeout. */
-  trouble: unknown;
+  /** What goes wrong at present, for whoever reads the timeout. */
+  trouble: () => unknown = () => undefined;
   readonly #alarm = new Alarm(() => this.#timeOut(), { background: false });
   #settle: Settle | undefined;
   #stopListening: () => void = () => {};
@@ -58,7 +58,7 @@ export class Waiter {
   }
 
   #timeOut(): void {
-    this.fail(new LockTimeoutError(this.want.key, this.want.waitTimeout, this.trouble));
+    this.fail(new LockTimeoutError(this.want.key, this.want.waitTimeout, this.trouble()));
   }
 
   #end(ending: Ending, tell: (settle: Settle) => void): boolean {

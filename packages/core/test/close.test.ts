@@ -1,4 +1,4 @@
-import { createLocks, LockClosedError } from "@dlock/core";
+import { createLocks, LockClosedError, LockConfigError } from "@dlock/core";
 import { memoryProvider, memoryStore } from "@dlock/core/memory";
 import { expect, test } from "vitest";
 import { faulty, never, until } from "./support.js";
@@ -57,6 +57,27 @@ test("only what we opened is closed, and everything of ours is released by then"
   }
   expect(closed).toBe(0);
   expect(store.size).toBe(0);
+});
+
+test("a place in line is given up by the time close returns", async () => {
+  const store = memoryStore();
+  const [locks, elsewhere] = await Promise.all([createLocks(memoryProvider({ store })), createLocks(memoryProvider({ store }))]);
+  const holder = await elsewhere.acquire("k");
+  const waiter = locks.acquire("k").catch((reason: unknown) => reason);
+  await until(() => store.inspect("k").waiters.length === 1);
+  await locks.close();
+  expect(store.inspect("k").waiters).toEqual([]);
+  expect(await waiter).toBeInstanceOf(LockClosedError);
+  await holder.release();
+});
+
+test("what will not work however often it is tried does not hold up close", async () => {
+  const refuse = () => Promise.reject(new LockConfigError("url", "sqlite:/nowhere", "a folder that exists"));
+  const locks = await createLocks(faulty({ tryAcquire: refuse, release: refuse }));
+  await expect(locks.acquire("k")).rejects.toBeInstanceOf(LockConfigError);
+  const since = performance.now();
+  await locks.close();
+  expect(performance.now() - since).toBeLessThan(5_000);
 });
 
 test("a backend that is silent does not hold up close for ever", async () => {

@@ -41,6 +41,14 @@ test("leases run on the injected clock", async () => {
   expect(await memoryProvider({ store }).claim({ key: "j", id: "3", owner: "o", ttl: 1_000, mode: "exclusive", limit: 1, join: false }).tryAcquire(soon)).toBe(1_700_000_001_000_001n);
 });
 
+test("a dead holder that nobody waits for is forgotten when its lease is over", async () => {
+  const store = memoryStore();
+  const claim = memoryProvider({ store }).claim({ key: "k", id: "1", owner: "o", ttl: 30, mode: "exclusive", limit: 1, join: false });
+  await claim.tryAcquire(performance.now() + 1_000);
+  expect(store.size).toBe(1);
+  await until(() => store.size === 0);
+});
+
 test("a head of the line that does not come when it is called is passed over", async () => {
   const store = memoryStore();
   const locks = await createLocks(memoryProvider({ store }));

@@ -87,7 +87,7 @@ test("trouble while releasing never masks the result, it is an event", async () 
   const provider = faulty({ release: () => Promise.reject(new Error("cut")) });
   const locks = await createLocks(provider, { on: { releaseFailed: (event) => failed.push(event) }, backendTimeout: 60 });
   expect(await locks.withLock("k", () => "sold")).toBe("sold");
-  expect(failed).toMatchObject([{ key: "k", error: { message: "cut" } }]);
+  expect(failed).toMatchObject([{ key: "k", error: { code: "LOCK_BACKEND", cause: { message: "cut" } } }]);
 });
 
 test("try-section: skipped when busy, its result wrapped when not", async () => {

@@ -32,6 +32,7 @@ test("a wait ends at its waitTimeout: not before, and without a late grant", asy
     late.push(performance.now() - since - waitTimeout);
     expect(error).toBeInstanceOf(LockTimeoutError);
     expect(error).toMatchObject({ code: "LOCK_TIMEOUT", key: "k", waitTimeout });
+    expect((error as Error).stack).toContain("waiting.test.ts");
   }
   expect(Math.min(...late)).toBeGreaterThanOrEqual(0);
   await holder.release();

@@ -19,7 +19,9 @@ interface Entry {
   readonly line: Map<string, Place>;
   /** The head of the line was told that the lock is free, and has until then to take it. */
   calledUntil: number | undefined;
-  readonly alarm: Alarm;
+  /** Looks again when time may change something: for those who wait, or only to forget a dead holder. */
+  readonly watch: Alarm;
+  readonly cleanUp: Alarm;
 }
 
 // A head that does not take the lock in this time is stopped or cut off: the next one is called.
@@ -107,8 +109,10 @@ export class MemoryStore {
   #entry(key: string): Entry {
     const found = this.#entries.get(key);
     if (found) return found;
-    const alarm = new Alarm(() => this.#tend(key, entry), { background: false });
-    const entry: Entry = { hold: undefined, line: new Map(), calledUntil: undefined, alarm };
+    const tend = () => this.#tend(key, entry);
+    const watch = new Alarm(tend, { background: false });
+    const cleanUp = new Alarm(tend, { background: true });
+    const entry: Entry = { hold: undefined, line: new Map(), calledUntil: undefined, watch, cleanUp };
     this.#entries.set(key, entry);
     return entry;
   }
@@ -132,9 +136,10 @@ export class MemoryStore {
       entry.calledUntil = this.#now() + claimWindow;
       first.wake();
     }
-    const next = first === undefined ? undefined : (entry.hold?.expires ?? entry.calledUntil);
-    if (next === undefined) entry.alarm.clear();
-    else entry.alarm.set(monotonicNow() + next - this.#now());
+    entry.watch.clear();
+    entry.cleanUp.clear();
+    const next = entry.hold?.expires ?? entry.calledUntil;
+    if (next !== undefined) (first ? entry.watch : entry.cleanUp).set(monotonicNow() + next - this.#now());
     if (entry.hold === undefined && first === undefined) this.#entries.delete(key);
   }
 
