@@ -64,14 +64,14 @@ export class Line {
         const handed = await this.#contend(contender);
         stop?.();
         if (!handed) this.#queue.retire(contender, this.#terms.backendTimeout);
-        if (!handed && !this.#empty) await this.#rest();
+        if (lost?.aborted && !handed && !this.#empty) await this.#mourn(lost.reason);
       } catch (error) {
         this.#failAll(asLockError(error, this.#terms.key));
       }
-      this.#answered();
       this.#refused = false;
       this.#suspicion.clear();
     }
+    this.#answered();
     done();
   }
 
@@ -100,6 +100,14 @@ export class Line {
       }
     }
     return false;
+  }
+
+  /** The claim's session ended while it waited: a failure like any other, after which a new claim takes its place. */
+  async #mourn(reason: unknown): Promise<void> {
+    this.#silentSince ??= monotonicNow();
+    const { key } = this.#terms;
+    this.#ride(new LockBackendError(`the session that waited for "${key}" ended`, { key, cause: reason, retryable: true }));
+    await pause(backoff(this.#failures++), { background: false });
   }
 
   /** Waits for the claim's turn; false when that took no time. */

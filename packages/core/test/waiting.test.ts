@@ -247,6 +247,16 @@ test("a claim whose session is gone while it waits is made anew", async () => {
   expect(lock.signal.reason).toMatchObject({ code: "LOCK_LOST", cause: { message: "session expired" } });
 });
 
+test("a backend whose sessions keep ending is a backend that fails: waiters ride it out to backendTimeout", async () => {
+  const gone = AbortSignal.abort(new Error("session expired"));
+  let claims = 0;
+  const provider = faulty({ claim: (_, make) => Object.assign(make(), { lost: gone, made: claims++ }) });
+  const locks = await createLocks(provider, { backendTimeout: 150 });
+  const error = await locks.acquire("k").catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ code: "LOCK_BACKEND", cause: { cause: { message: "session expired" } } });
+  expect(claims).toBeLessThan(40);
+});
+
 test("an answer that took longer than the lease is no hold: it is asked for again", async () => {
   let answers = 0;
   const provider = faulty({
