@@ -1,4 +1,4 @@
-import { createLocks, LockLostError, type Claim, type SessionClaim, Tenure, monotonicNow } from "@dlock/core";
+import { createLocks, LockLostError, type SessionClaim, Tenure, monotonicNow } from "@dlock/core";
 import { memoryProvider, memoryStore } from "@dlock/core/memory";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { faulty, never } from "./support.js";
@@ -176,15 +176,15 @@ describe("under fake timers", () => {
     const gone = new AbortController();
     const provider = faulty({
       claim: (_, make) => {
-        const { tryAcquire, release } = make();
+        const inner = make();
         const claim: SessionClaim = {
           ttl: 4_000,
           lost: gone.signal,
           certainUntil: () => certain,
-          tryAcquire: (deadline) => tryAcquire.call(make(), deadline),
-          release: () => release.call(make()),
+          tryAcquire: (deadline) => inner.tryAcquire(deadline),
+          release: () => inner.release(),
         };
-        return claim as Claim;
+        return claim;
       },
     });
     const locks = await createLocks(provider);
