@@ -19,7 +19,8 @@ export async function openBackend(where: Where | undefined, context: ProviderCon
   if (isProvider(chosen)) return { provider: chosen, owned: false };
   const entry = entryOf(chosen);
   const [, scheme] = /^([a-z][a-z\d+.-]+):/i.exec(entry.url) ?? [];
-  if (scheme === undefined) throw new LockConfigError("url", entry.url, "a URL with a scheme, such as memory: or sqlite:./locks.db");
+  if (scheme === undefined)
+    throw new LockConfigError("url", entry.url, "a URL with a scheme, such as memory: or sqlite:./locks.db");
   const create = scheme === "memory" ? createMemory : await loadAdapter(scheme.toLowerCase());
   return { provider: await create(entry, context), owned: true };
 }
@@ -30,7 +31,8 @@ function entryOf(where: unknown): Config {
     if ("href" in where && typeof where.href === "string") return { url: where.href };
     if ("url" in where && typeof where.url === "string") return where as Config;
   }
-  const accepted = "a URL such as sqlite:./locks.db, { url, ...options }, a LockProvider, or DLOCK_URL in the environment";
+  const accepted =
+    "a URL such as sqlite:./locks.db, { url, ...options }, a LockProvider, or DLOCK_URL in the environment";
   throw new LockConfigError("where", where, accepted);
 }
 

@@ -81,7 +81,12 @@ export class Contender {
       const askedAt = monotonicNow();
       const deadline = Math.min(askedAt + this.#backendTimeout, Math.max(until, askedAt + 1));
       try {
-        await settleBy(() => this.claim.release(), deadline, () => silent(this.#key, askedAt), waiting);
+        await settleBy(
+          () => this.claim.release(),
+          deadline,
+          () => silent(this.#key, askedAt),
+          waiting,
+        );
         return undefined;
       } catch (error) {
         const wait = backoff(failures);

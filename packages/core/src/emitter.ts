@@ -18,7 +18,8 @@ export class Emitter {
   };
 
   constructor(listeners: LockListeners = {}) {
-    if (typeof listeners !== "object" || listeners === null) throw new LockConfigError("on", listeners, "an object of listeners");
+    if (typeof listeners !== "object" || listeners === null)
+      throw new LockConfigError("on", listeners, "an object of listeners");
     for (const [name, listener] of Object.entries(listeners)) {
       if (listener !== undefined) this.on(name as LockEventName, listener as LockListener<LockEventName>);
     }

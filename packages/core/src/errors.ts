@@ -1,4 +1,10 @@
-export type LockErrorCode = "LOCK_TIMEOUT" | "LOCK_LOST" | "LOCK_REENTRY" | "LOCK_BACKEND" | "LOCK_CLOSED" | "LOCK_CONFIG";
+export type LockErrorCode =
+  | "LOCK_TIMEOUT"
+  | "LOCK_LOST"
+  | "LOCK_REENTRY"
+  | "LOCK_BACKEND"
+  | "LOCK_CLOSED"
+  | "LOCK_CONFIG";
 
 /** Base of everything dlock throws of its own accord; compare `code` where two copies of the package may meet. */
 export abstract class LockError extends Error {
@@ -112,7 +118,11 @@ export function isRetryable(error: unknown): boolean {
 export function asLockError(error: unknown, key: string): LockError {
   if (error instanceof LockError) return error;
   const said = error instanceof Error ? error.message : String(error);
-  return new LockBackendError(`the backend failed about "${key}": ${said}`, { key, cause: error, retryable: isRetryable(error) });
+  return new LockBackendError(`the backend failed about "${key}": ${said}`, {
+    key,
+    cause: error,
+    retryable: isRetryable(error),
+  });
 }
 
 function show(value: unknown): string {

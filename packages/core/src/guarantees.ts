@@ -21,7 +21,12 @@ export interface Guarantees {
 export function requireModes(guarantees: Guarantees, request: Pick<ClaimRequest, "key" | "mode" | "limit">): void {
   const offered = guarantees.modes;
   if (!offered.includes(request.mode)) {
-    throw new LockConfigError("mode", request.mode, `one of ${offered.join(", ")} (what this backend offers)`, request.key);
+    throw new LockConfigError(
+      "mode",
+      request.mode,
+      `one of ${offered.join(", ")} (what this backend offers)`,
+      request.key,
+    );
   }
   if (request.limit !== 1 && !offered.includes("semaphore")) {
     throw new LockConfigError("limit", request.limit, "1 (this backend offers no semaphore)", request.key);
@@ -38,7 +43,11 @@ export function checkRequirements(guarantees: Guarantees, required: Requirements
     const met = Array.isArray(given) ? accepted.every((mode) => given.includes(mode)) : accepted.includes(given);
     if (!met) {
       const wanted = accepted.join(entry === "modes" ? " and " : " or ");
-      throw new LockConfigError(`require.${entry}`, wanted, `${[given].flat().join(", ")}, which is what this backend gives`);
+      throw new LockConfigError(
+        `require.${entry}`,
+        wanted,
+        `${[given].flat().join(", ")}, which is what this backend gives`,
+      );
     }
   }
 }

@@ -78,7 +78,7 @@ export class Line {
   /** Asks and waits in turn until the claim holds; false when it is to be given up. */
   async #contend(contender: Contender): Promise<boolean> {
     const over = this.#over.signal;
-    for (let polls = 0; !over.aborted; ) {
+    for (let polls = 0; !over.aborted;) {
       try {
         const grant = await unlessAborted(contender.tryAcquire(this.#ask()), over);
         if (over.aborted) return false;
@@ -87,7 +87,8 @@ export class Line {
           this.#refuse();
           polls = (await this.#turn(contender)) ? 0 : polls + 1;
           // The first turn that comes at once is a lost race; more of them must not keep the event loop from turning.
-          if (polls > 1 || !contender.claim.waitTurn) await pause(backoff(polls, longestPoll), { background: false, signal: over });
+          if (polls > 1 || !contender.claim.waitTurn)
+            await pause(backoff(polls, longestPoll), { background: false, signal: over });
         } else if (certainUntil(contender.claim, grant.askedAt, this.#terms.ttl) > monotonicNow()) {
           return this.#hand(contender, grant);
         } else {
@@ -106,7 +107,9 @@ export class Line {
   async #mourn(reason: unknown): Promise<void> {
     this.#silentSince ??= monotonicNow();
     const { key } = this.#terms;
-    this.#ride(new LockBackendError(`the session that waited for "${key}" ended`, { key, cause: reason, retryable: true }));
+    this.#ride(
+      new LockBackendError(`the session that waited for "${key}" ended`, { key, cause: reason, retryable: true }),
+    );
     await pause(backoff(this.#failures++), { background: false });
   }
 

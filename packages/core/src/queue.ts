@@ -27,7 +27,9 @@ export class Queue {
 
   /** Waits in line, unless the want has no time for it. */
   async acquire(want: Want): Promise<HeldLock> {
-    const lock = await (want.waitTimeout === 0 ? this.tryAcquire(want) : this.#serve(want, (waiter) => this.#join(waiter)));
+    const lock = await (want.waitTimeout === 0
+      ? this.tryAcquire(want)
+      : this.#serve(want, (waiter) => this.#join(waiter)));
     if (lock === undefined) throw new LockTimeoutError(want.key, want.waitTimeout);
     return lock;
   }
@@ -45,10 +47,13 @@ export class Queue {
   async close(grace: number, patience: number): Promise<void> {
     this.#closed = true;
     for (const waiter of this.#waiters) waiter.fail(new LockClosedError(waiter.want.key));
-    await within(grace, this.#held().map((lock) => lock.over));
+    await within(
+      grace,
+      this.#held().map((lock) => lock.over),
+    );
     for (const lock of this.#held()) lock.cutOff();
     // What a silent backend does not confirm ends by its ttl.
-    for (const end = monotonicNow() + patience; this.#unfinished.size > 0 && monotonicNow() < end; ) {
+    for (const end = monotonicNow() + patience; this.#unfinished.size > 0 && monotonicNow() < end;) {
       await within(end - monotonicNow(), [...this.#unfinished]);
     }
   }

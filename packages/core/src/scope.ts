@@ -44,7 +44,10 @@ export class Scope implements Locks {
     options: TryOptions | undefined,
     task: Task<Result>,
   ): Promise<{ readonly result: Result } | undefined>;
-  async tryWithLock<Result>(key: string, ...rest: Section<Result, TryOptions>): Promise<{ result: Result } | undefined> {
+  async tryWithLock<Result>(
+    key: string,
+    ...rest: Section<Result, TryOptions>
+  ): Promise<{ result: Result } | undefined> {
     const { options, task } = parse(key, rest);
     const lock = await this.#tryAcquire(key, options);
     return lock && { result: await runSection(lock, task) };
@@ -107,7 +110,10 @@ export class Scope implements Locks {
 
 type Section<Result, Options> = readonly [Task<Result>] | readonly [Options | undefined, Task<Result>];
 
-function parse<Result, Options>(key: string, rest: Section<Result, Options>): { options: Options | undefined; task: Task<Result> } {
+function parse<Result, Options>(
+  key: string,
+  rest: Section<Result, Options>,
+): { options: Options | undefined; task: Task<Result> } {
   const [options, task] = rest.length === 1 ? [undefined, rest[0]] : rest;
   if (typeof task !== "function") throw new LockConfigError("task", task, "a function", key);
   return { options, task };

@@ -1,5 +1,7 @@
 /** The platform's `AbortSignal` where its types are loaded (DOM or Node), else the part of it that dlock uses. */
-export type Signal = typeof globalThis extends { AbortSignal: { prototype: infer Platform } } ? Platform : MinimalSignal;
+export type Signal = typeof globalThis extends { AbortSignal: { prototype: infer Platform } }
+  ? Platform
+  : MinimalSignal;
 
 export interface MinimalSignal {
   readonly aborted: boolean;

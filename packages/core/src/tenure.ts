@@ -179,7 +179,12 @@ export class Tenure {
       const promised = askedAt + ttl - drift(ttl);
       // A shorter lease may be in force from the moment it was asked for.
       if (promised < this.#leaseEnd) this.#expiry.set((this.#leaseEnd = promised));
-      const alive = await settleBy(() => this.#call(ttl), limit, () => this.#silent(), waiting);
+      const alive = await settleBy(
+        () => this.#call(ttl),
+        limit,
+        () => this.#silent(),
+        waiting,
+      );
       if (this.#end === undefined && !alive) this.lose("was ended by the backend");
       this.throwIfLost();
       this.#leaseEnd = promised;
@@ -196,7 +201,10 @@ export class Tenure {
   }
 
   #silent(): LockBackendError {
-    return new LockBackendError(`the backend did not answer a renewal of "${this.#key}"`, { key: this.#key, retryable: true });
+    return new LockBackendError(`the backend did not answer a renewal of "${this.#key}"`, {
+      key: this.#key,
+      retryable: true,
+    });
   }
 
   #setFixedEnd(askedAt: number, ttl: number): void {

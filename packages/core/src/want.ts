@@ -40,7 +40,8 @@ export function checkWant(key: string, options: AcquireOptions, defaults: Defaul
   checkFields("options", options, once ? tryFields : acquireFields);
   const { autoRenew = true, maxHold = Number.POSITIVE_INFINITY, mode = "exclusive", limit = 1, signal } = options;
   const { ttl = defaults.ttl, waitTimeout = defaults.waitTimeout, backendTimeout = defaults.backendTimeout } = options;
-  if (!Number.isSafeInteger(limit) || limit < 1) throw new LockConfigError("limit", limit, "a whole number from 1", key);
+  if (!Number.isSafeInteger(limit) || limit < 1)
+    throw new LockConfigError("limit", limit, "a whole number from 1", key);
   if (signal !== undefined && typeof signal?.addEventListener !== "function") {
     throw new LockConfigError("signal", signal, "an AbortSignal", key);
   }

@@ -10,7 +10,12 @@ test("close ends waiters and single tries, refuses new calls, and is idempotent"
   const closing = locks.close();
   expect(await waiter).toBeInstanceOf(LockClosedError);
   await Promise.all([closing, locks.close()]);
-  for (const call of [() => locks.acquire("k"), () => locks.tryAcquire("k"), () => locks.withLock("k", () => {}), () => locks.inspect("k")]) {
+  for (const call of [
+    () => locks.acquire("k"),
+    () => locks.tryAcquire("k"),
+    () => locks.withLock("k", () => {}),
+    () => locks.inspect("k"),
+  ]) {
     await expect(call()).rejects.toMatchObject({ code: "LOCK_CLOSED" });
   }
   expect(await holder.release()).toBe(false);
@@ -21,9 +26,13 @@ test("running sections get their grace, and what remains is aborted before it is
   const locks = await createLocks(memoryProvider({ store }));
   const order: string[] = [];
   let finish = () => {};
-  const quick = locks.withLock("quick", () => new Promise<void>((resolve) => (finish = resolve))).then(() => order.push("quick done"));
+  const quick = locks
+    .withLock("quick", () => new Promise<void>((resolve) => (finish = resolve)))
+    .then(() => order.push("quick done"));
   const hung = await locks.acquire("hung");
-  hung.signal.addEventListener("abort", () => order.push(store.inspect("hung").holders.length === 1 ? "aborted while held" : "too late"));
+  hung.signal.addEventListener("abort", () =>
+    order.push(store.inspect("hung").holders.length === 1 ? "aborted while held" : "too late"),
+  );
   const closing = locks.close({ grace: 80 });
   finish();
   await closing;
@@ -61,7 +70,10 @@ test("only what we opened is closed, and everything of ours is released by then"
 
 test("a place in line is given up by the time close returns", async () => {
   const store = memoryStore();
-  const [locks, elsewhere] = await Promise.all([createLocks(memoryProvider({ store })), createLocks(memoryProvider({ store }))]);
+  const [locks, elsewhere] = await Promise.all([
+    createLocks(memoryProvider({ store })),
+    createLocks(memoryProvider({ store })),
+  ]);
   const holder = await elsewhere.acquire("k");
   const waiter = locks.acquire("k").catch((reason: unknown) => reason);
   await until(() => store.inspect("k").waiters.length === 1);

@@ -2,7 +2,17 @@ import { createLocks, type LockEventName } from "@dlock/core";
 import { expect, test } from "vitest";
 import { until } from "./support.js";
 
-const names: LockEventName[] = ["contended", "acquired", "abandoned", "renewed", "renewFailed", "lost", "released", "releaseFailed", "warning"];
+const names: LockEventName[] = [
+  "contended",
+  "acquired",
+  "abandoned",
+  "renewed",
+  "renewFailed",
+  "lost",
+  "released",
+  "releaseFailed",
+  "warning",
+];
 
 test("every step of a lock's life is an event with what it took", async () => {
   const locks = await createLocks("memory:", { owner: "me" });

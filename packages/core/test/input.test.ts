@@ -34,7 +34,9 @@ describe("a bad key", () => {
   });
 
   test("is one that a prefix makes too long, or would hide", async () => {
-    expect(await refusal(() => locks.prefixed("x".repeat(1_000)).acquire("y".repeat(30)))).toMatchObject({ field: "key" });
+    expect(await refusal(() => locks.prefixed("x".repeat(1_000)).acquire("y".repeat(30)))).toMatchObject({
+      field: "key",
+    });
     expect(await refusal(() => locks.prefixed("p:").acquire(""))).toMatchObject({ field: "key", value: "" });
   });
 
@@ -81,8 +83,13 @@ test("waitTimeout is accepted up to for ever, whole or not", async () => {
 });
 
 test("a misspelt option is refused, not ignored", async () => {
-  expect(await refusal(() => locks.acquire("k", { waitTimout: 5 } as object))).toMatchObject({ field: "options", value: "waitTimout" });
-  expect(await refusal(() => locks.tryAcquire("k", { waitTimeout: 5 } as object))).toMatchObject({ value: "waitTimeout" });
+  expect(await refusal(() => locks.acquire("k", { waitTimout: 5 } as object))).toMatchObject({
+    field: "options",
+    value: "waitTimout",
+  });
+  expect(await refusal(() => locks.tryAcquire("k", { waitTimeout: 5 } as object))).toMatchObject({
+    value: "waitTimeout",
+  });
   expect(await refusal(() => createLocks("memory:", { tll: 5 } as object))).toMatchObject({ value: "tll" });
   expect(await refusal(() => locks.close({ graze: 5 } as object))).toMatchObject({ value: "graze" });
 });
@@ -119,7 +126,9 @@ describe("a bad backend", () => {
 
   test("is one that does not give what is required: both sides are named", async () => {
     const error = await refusal(() => createLocks("memory:", { require: { exclusion: ["quorum", "consensus"] } }));
-    expect(error.message).toBe('require.exclusion: "quorum or consensus" is not accepted; expected process, which is what this backend gives');
+    expect(error.message).toBe(
+      'require.exclusion: "quorum or consensus" is not accepted; expected process, which is what this backend gives',
+    );
     await refusal(() => createLocks("memory:", { require: { modes: ["exclusive", "shared"] } }));
     await refusal(() => createLocks("memory:", { require: { durability: "disk" } as object }));
     const given = await createLocks("memory:", { require: { order: "fifo", modes: "exclusive", fencing: undefined } });

@@ -10,8 +10,19 @@ test("what many rounds allocate is collected again", async () => {
   const heap: number[] = [];
   for (let round = 0; round < 8; round++) {
     for (let i = 0; i < 2_000; i++) await locks.withLock(`key ${round} ${i}`, { signal }, () => {});
-    await Promise.all(Array.from({ length: 500 }, () => locks.withLock("busy", { signal, waitTimeout: 60_000 }, () => {})));
-    await locks.withLock("held", () => Promise.all(Array.from({ length: 300 }, () => locks.prefixed("x").tryAcquire("y", { signal }).then((lock) => lock?.release()))));
+    await Promise.all(
+      Array.from({ length: 500 }, () => locks.withLock("busy", { signal, waitTimeout: 60_000 }, () => {})),
+    );
+    await locks.withLock("held", () =>
+      Promise.all(
+        Array.from({ length: 300 }, () =>
+          locks
+            .prefixed("x")
+            .tryAcquire("y", { signal })
+            .then((lock) => lock?.release()),
+        ),
+      ),
+    );
     await until(() => store.size === 0);
     globalThis.gc!();
     heap.push(process.memoryUsage().heapUsed);
@@ -25,7 +36,15 @@ test("leases run on the injected clock", async () => {
   let now = 1_700_000_000_000;
   const store = memoryStore({ now: () => now });
   const [mine, theirs] = [1, 2].map((id) =>
-    memoryProvider({ store }).claim({ key: "k", id: String(id), owner: "o", ttl: 1_000, mode: "exclusive", limit: 1, join: false }),
+    memoryProvider({ store }).claim({
+      key: "k",
+      id: String(id),
+      owner: "o",
+      ttl: 1_000,
+      mode: "exclusive",
+      limit: 1,
+      join: false,
+    }),
   );
   const soon = performance.now() + 60_000;
   const token = await mine!.tryAcquire(soon);
@@ -38,12 +57,24 @@ test("leases run on the injected clock", async () => {
   expect(await mine!.tryAcquire(soon)).toBeUndefined();
   now -= 3_600_000;
   await theirs!.release();
-  expect(await memoryProvider({ store }).claim({ key: "j", id: "3", owner: "o", ttl: 1_000, mode: "exclusive", limit: 1, join: false }).tryAcquire(soon)).toBe(1_700_000_001_000_001n);
+  expect(
+    await memoryProvider({ store })
+      .claim({ key: "j", id: "3", owner: "o", ttl: 1_000, mode: "exclusive", limit: 1, join: false })
+      .tryAcquire(soon),
+  ).toBe(1_700_000_001_000_001n);
 });
 
 test("a dead holder that nobody waits for is forgotten when its lease is over", async () => {
   const store = memoryStore();
-  const claim = memoryProvider({ store }).claim({ key: "k", id: "1", owner: "o", ttl: 30, mode: "exclusive", limit: 1, join: false });
+  const claim = memoryProvider({ store }).claim({
+    key: "k",
+    id: "1",
+    owner: "o",
+    ttl: 30,
+    mode: "exclusive",
+    limit: 1,
+    join: false,
+  });
   await claim.tryAcquire(performance.now() + 1_000);
   expect(store.size).toBe(1);
   await until(() => store.size === 0);
@@ -53,7 +84,15 @@ test("a head of the line that does not come when it is called is passed over", a
   const store = memoryStore();
   const locks = await createLocks(memoryProvider({ store }));
   const holder = await locks.acquire("k");
-  const dead = memoryProvider({ store }).claim({ key: "k", id: "dead", owner: "dead", ttl: 60_000, mode: "exclusive", limit: 1, join: true });
+  const dead = memoryProvider({ store }).claim({
+    key: "k",
+    id: "dead",
+    owner: "dead",
+    ttl: 60_000,
+    mode: "exclusive",
+    limit: 1,
+    join: true,
+  });
   expect(await dead.tryAcquire(performance.now() + 1_000)).toBeUndefined();
   const waiter = locks.acquire("k");
   await until(() => store.inspect("k").waiters.length === 2);
@@ -87,7 +126,9 @@ test("a process that only waits stays alive until the dead holder's lease is ove
     console.log("in");
     await lock.release();`;
   const output = await new Promise<string>((resolve, reject) =>
-    execFile(process.execPath, ["--input-type=module", "-e", program], { cwd: import.meta.dirname }, (error, out) => (error ? reject(error) : resolve(out))),
+    execFile(process.execPath, ["--input-type=module", "-e", program], { cwd: import.meta.dirname }, (error, out) =>
+      error ? reject(error) : resolve(out),
+    ),
   );
   expect(output).toBe("in\n");
 });
@@ -100,7 +141,12 @@ test("a process whose work is done exits although it still holds a lock", async 
     await locks.acquire("k", { ttl: 3600_000 });
     console.log("done");`;
   const output = await new Promise<string>((resolve, reject) =>
-    execFile(process.execPath, ["--input-type=module", "-e", program], { cwd: import.meta.dirname, timeout: 20_000 }, (error, out) => (error ? reject(error) : resolve(out))),
+    execFile(
+      process.execPath,
+      ["--input-type=module", "-e", program],
+      { cwd: import.meta.dirname, timeout: 20_000 },
+      (error, out) => (error ? reject(error) : resolve(out)),
+    ),
   );
   expect(output).toBe("done\n");
 });

@@ -7,7 +7,10 @@ test("waiting for a lock inside its own section is refused at once", async () =>
   const locks = await createLocks("memory:", { prefix: "p:" });
   await locks.withLock("k", async () => {
     await expect(locks.withLock("k", () => {})).rejects.toBeInstanceOf(LockReentryError);
-    await expect(locks.acquire("k", { waitTimeout: 1_000 })).rejects.toMatchObject({ code: "LOCK_REENTRY", key: "p:k" });
+    await expect(locks.acquire("k", { waitTimeout: 1_000 })).rejects.toMatchObject({
+      code: "LOCK_REENTRY",
+      key: "p:k",
+    });
     await locks.withLock("other", async () => {
       await expect(locks.acquire("k")).rejects.toBeInstanceOf(LockReentryError);
     });
@@ -17,7 +20,9 @@ test("waiting for a lock inside its own section is refused at once", async () =>
 
 test("the same key elsewhere is another lock: under a prefix, or on another backend", async () => {
   const [locks, others] = await Promise.all([createLocks("memory:"), createLocks(memoryProvider())]);
-  const seen = await locks.withLock("k", () => others.withLock("k", () => locks.prefixed("t:").withLock("k", () => "in")));
+  const seen = await locks.withLock("k", () =>
+    others.withLock("k", () => locks.prefixed("t:").withLock("k", () => "in")),
+  );
   expect(seen).toBe("in");
 });
 

@@ -65,7 +65,11 @@ test("a task that returned although the hold was lost rejects with the loss and 
   expect(error).toBeInstanceOf(LockLostError);
   expect(error).toMatchObject({ code: "LOCK_LOST", key: "k", result: { sold: 1 } });
   const undefinedResult = await locks
-    .withLock("k", { ttl: 20, autoRenew: false }, (lock) => new Promise<void>((r) => lock.signal.addEventListener("abort", () => r())))
+    .withLock(
+      "k",
+      { ttl: 20, autoRenew: false },
+      (lock) => new Promise<void>((r) => lock.signal.addEventListener("abort", () => r())),
+    )
     .catch((reason: unknown) => reason as object);
   expect("result" in (undefinedResult as object)).toBe(true);
 });
@@ -73,7 +77,7 @@ test("a task that returned although the hold was lost rejects with the loss and 
 test("a stalled event loop is noticed when the task returns, before any timer had a chance", async () => {
   const locks = await createLocks("memory:");
   const stalled = locks.withLock("k", { ttl: 30 }, (lock) => {
-    for (const end = performance.now() + 50; performance.now() < end; );
+    for (const end = performance.now() + 50; performance.now() < end;);
     expect(lock.signal.aborted).toBe(false);
     expect(() => lock.throwIfLost()).toThrow(LockLostError);
     expect(lock.signal.aborted).toBe(true);
@@ -85,7 +89,10 @@ test("a stalled event loop is noticed when the task returns, before any timer ha
 test("trouble while releasing never masks the result, it is an event", async () => {
   const failed: unknown[] = [];
   const provider = faulty({ release: () => Promise.reject(new Error("cut")) });
-  const locks = await createLocks(provider, { on: { releaseFailed: (event) => failed.push(event) }, backendTimeout: 60 });
+  const locks = await createLocks(provider, {
+    on: { releaseFailed: (event) => failed.push(event) },
+    backendTimeout: 60,
+  });
   expect(await locks.withLock("k", () => "sold")).toBe("sold");
   expect(failed).toMatchObject([{ key: "k", error: { code: "LOCK_BACKEND", cause: { message: "cut" } } }]);
 });
@@ -103,7 +110,11 @@ test("release is idempotent, true once confirmed and false after a loss, and dis
   const locks = await createLocks("memory:");
   {
     await using lock = await locks.acquire("k");
-    expect(JSON.parse(JSON.stringify(lock))).toEqual({ key: "k", fencingToken: String(lock.fencingToken), ttl: 30_000 });
+    expect(JSON.parse(JSON.stringify(lock))).toEqual({
+      key: "k",
+      fencingToken: String(lock.fencingToken),
+      ttl: 30_000,
+    });
   }
   const lock = await locks.acquire("k", { waitTimeout: 0 });
   expect(await Promise.all([lock.release(), lock.release()])).toEqual([true, true]);

@@ -4,7 +4,11 @@ import { memoryProvider } from "@dlock/core/memory";
 
 /** The calls of a claim, each of which a test may delay, fail or answer itself. */
 export interface Faults {
-  tryAcquire?: (inner: () => Promise<bigint | undefined>, deadline: number, request: ClaimRequest) => Promise<bigint | undefined>;
+  tryAcquire?: (
+    inner: () => Promise<bigint | undefined>,
+    deadline: number,
+    request: ClaimRequest,
+  ) => Promise<bigint | undefined>;
   waitTurn?: ((inner: (signal: AbortSignal) => Promise<void>, signal: AbortSignal) => Promise<void>) | "left out";
   renew?: (inner: (ttl?: number) => Promise<boolean>, ttl: number) => Promise<boolean>;
   release?: (inner: () => Promise<void>, request: ClaimRequest) => Promise<void>;
@@ -12,7 +16,10 @@ export interface Faults {
 }
 
 /** Locks over a provider that obeys every law until a test says otherwise. */
-export function faulty(faults: Faults, inner: LockProvider = memoryProvider()): LockProvider & { claims: ClaimRequest[] } {
+export function faulty(
+  faults: Faults,
+  inner: LockProvider = memoryProvider(),
+): LockProvider & { claims: ClaimRequest[] } {
   const claims: ClaimRequest[] = [];
   return {
     claims,
@@ -30,7 +37,8 @@ export function faulty(faults: Faults, inner: LockProvider = memoryProvider()): 
       };
       if (faults.waitTurn !== "left out") {
         const custom = faults.waitTurn;
-        wrapped.waitTurn = (signal) => custom?.((s) => claim.waitTurn!(s), signal as AbortSignal) ?? claim.waitTurn!(signal);
+        wrapped.waitTurn = (signal) =>
+          custom?.((s) => claim.waitTurn!(s), signal as AbortSignal) ?? claim.waitTurn!(signal);
       }
       return wrapped;
     },

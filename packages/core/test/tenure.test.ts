@@ -14,7 +14,9 @@ describe("under fake timers", () => {
   test("a hold is renewed every third of its ttl and held as long as its holder lives", async () => {
     const renewals: number[] = [];
     const store = memoryStore();
-    const locks = await createLocks(memoryProvider({ store }), { on: { renewed: () => renewals.push(performance.now()) } });
+    const locks = await createLocks(memoryProvider({ store }), {
+      on: { renewed: () => renewals.push(performance.now()) },
+    });
     const since = performance.now();
     const lock = await locks.acquire("k", { ttl: 3_000 });
     await vi.advanceTimersByTimeAsync(10_500);
@@ -122,7 +124,10 @@ describe("under fake timers", () => {
     const lock = await locks.acquire("k", { ttl: 3_000 });
     store.forceRelease("k");
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(lock.signal.reason).toMatchObject({ code: "LOCK_LOST", message: expect.stringContaining("ended by the backend") });
+    expect(lock.signal.reason).toMatchObject({
+      code: "LOCK_LOST",
+      message: expect.stringContaining("ended by the backend"),
+    });
   });
 
   test("a success that comes after the deadline does not revive the hold", async () => {
@@ -204,7 +209,8 @@ describe("under fake timers", () => {
 
   test("on a session too, core ends the hold at its ttl when it is not to be renewed", async () => {
     const provider = faulty({
-      claim: (_, make) => Object.assign(make(), { lost: new AbortController().signal, certainUntil: () => monotonicNow() + 60_000 }),
+      claim: (_, make) =>
+        Object.assign(make(), { lost: new AbortController().signal, certainUntil: () => monotonicNow() + 60_000 }),
     });
     const locks = await createLocks(provider);
     const lock = await locks.acquire("k", { ttl: 500, autoRenew: false });
@@ -238,7 +244,15 @@ describe("under fake timers", () => {
 });
 
 test("a tenure keeps a claim alive for whoever holds a part while waiting for another", async () => {
-  const claim = memoryProvider().claim({ key: "k", id: "1", owner: "o", ttl: 60, mode: "exclusive", limit: 1, join: false });
+  const claim = memoryProvider().claim({
+    key: "k",
+    id: "1",
+    owner: "o",
+    ttl: 60,
+    mode: "exclusive",
+    limit: 1,
+    join: false,
+  });
   const askedAt = monotonicNow();
   await claim.tryAcquire(askedAt + 1_000);
   const lost: unknown[] = [];
@@ -262,13 +276,24 @@ test("renewals are bounded for a tiny ttl", async () => {
 test("the machine's sleep is a loss, although the monotonic clock did not notice", async () => {
   vi.resetModules();
   let uptime = 1_000;
-  vi.doMock("node:os", async (original) => ({ ...(await original<object>()), uptime: () => uptime + performance.now() / 1_000 }));
+  vi.doMock("node:os", async (original) => ({
+    ...(await original<object>()),
+    uptime: () => uptime + performance.now() / 1_000,
+  }));
   const wall = vi.spyOn(Date, "now");
   let slept = 0;
   const real = performance.timeOrigin;
   wall.mockImplementation(() => real + performance.now() + slept);
   const { Tenure: Watched } = await import("../src/tenure.js");
-  const claim = memoryProvider().claim({ key: "k", id: "1", owner: "o", ttl: 30_000, mode: "exclusive", limit: 1, join: false });
+  const claim = memoryProvider().claim({
+    key: "k",
+    id: "1",
+    owner: "o",
+    ttl: 30_000,
+    mode: "exclusive",
+    limit: 1,
+    join: false,
+  });
   await claim.tryAcquire(monotonicNow() + 1_000);
   const tenure = new Watched(claim, monotonicNow(), { key: "k", ttl: 30_000 });
   tenure.throwIfLost();

@@ -55,7 +55,7 @@ test("a grant that comes after its caller's deadline is not handed out, although
   const waiter = locks.acquire("k", { waitTimeout: 30 }).catch((reason: unknown) => reason);
   await until(async () => (await locks.inspect("k")).waiters.length === 1);
   // The lock comes free in the very turn in which the loop was stalled beyond the deadline.
-  for (const end = performance.now() + 60; performance.now() < end; );
+  for (const end = performance.now() + 60; performance.now() < end;);
   void holder.release();
   expect(await waiter).toBeInstanceOf(LockTimeoutError);
   await until(async () => (await locks.inspect("k")).holders.length === 0);
@@ -140,7 +140,11 @@ test("a waiter on other terms does not inherit: it has a claim of its own", asyn
   const provider = faulty({});
   const locks = await createLocks(provider);
   const holder = await locks.acquire("k");
-  const waits = [locks.acquire("k", { ttl: 1_000 }), locks.acquire("k", { ttl: 2_000 }), locks.acquire("k", { ttl: 1_000 })];
+  const waits = [
+    locks.acquire("k", { ttl: 1_000 }),
+    locks.acquire("k", { ttl: 2_000 }),
+    locks.acquire("k", { ttl: 1_000 }),
+  ];
   await until(async () => (await locks.inspect("k")).waiters.length === 2);
   await holder.release();
   for (const wait of waits) expect(await (await wait).release()).toBe(true);
