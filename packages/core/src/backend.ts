@@ -5,7 +5,7 @@ import type { Config } from "./options.js";
 import type { LockProvider, ProviderContext } from "./provider.js";
 
 /** What `createLocks` takes as its backend. */
-export type Where = string | { readonly href: string } | LockProvider | Config;
+export type Where = string | { readonly href: string } | { readonly url: string } | LockProvider | Config;
 
 export interface Backend {
   readonly provider: LockProvider;
@@ -21,7 +21,8 @@ export async function openBackend(where: Where | undefined, context: ProviderCon
   const [, scheme] = /^([a-z][a-z\d+.-]+):/i.exec(entry.url) ?? [];
   if (scheme === undefined)
     throw new LockConfigError("url", entry.url, "a URL with a scheme, such as memory: or sqlite:./locks.db");
-  const create = scheme === "memory" ? createMemory : await loadAdapter(scheme.toLowerCase());
+  const name = scheme.toLowerCase();
+  const create = name === "memory" ? createMemory : await loadAdapter(name);
   return { provider: await create(entry, context), owned: true };
 }
 

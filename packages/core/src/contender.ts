@@ -1,18 +1,18 @@
 import { backoff } from "./backoff.js";
 import { monotonicNow } from "./clock.js";
-import { asLockError, isRetryable, LockBackendError } from "./errors.js";
+import { asLockError, hadNoEffect, isRetryable, LockBackendError } from "./errors.js";
+import { Moment } from "./moment.js";
 import type { Claim, FencingToken } from "./provider.js";
 import { invoke, pause, settleBy, type Waiting } from "./settle.js";
 
 export interface Grant {
   readonly token: FencingToken;
-  /** Monotonic ms, before the request was sent. */
-  readonly askedAt: number;
+  readonly asked: Moment;
 }
 
 interface Attempt {
   readonly deadline: number;
-  /** Settles only when the backend answered: a rejection leaves the outcome unknown. */
+  /** Settles only when the outcome is known, which a rejection as a rule is not. */
   readonly answered: Promise<void>;
 }
 
@@ -37,7 +37,7 @@ export class Contender {
 
   /** Rejects with the provider's error, or with `LockBackendError` when the provider is silent until the deadline. */
   async tryAcquire(deadline: number): Promise<Grant | undefined> {
-    const askedAt = monotonicNow();
+    const asked = new Moment();
     const token = await settleBy(
       () => {
         const answer = invoke(() => this.claim.tryAcquire(deadline));
@@ -45,10 +45,10 @@ export class Contender {
         return answer;
       },
       deadline,
-      () => silent(this.#key, askedAt),
+      () => silent(this.#key, asked.at),
       { background: false },
     );
-    return token === undefined ? undefined : { token, askedAt };
+    return token === undefined ? undefined : { token, asked };
   }
 
   /**
@@ -100,13 +100,11 @@ export class Contender {
     const attempt: Attempt = {
       deadline,
       answered: new Promise((resolve) => {
-        answer.then(
-          () => {
-            this.#unanswered.delete(attempt);
-            resolve();
-          },
-          () => {},
-        );
+        const forget = () => {
+          this.#unanswered.delete(attempt);
+          resolve();
+        };
+        answer.then(forget, (error: unknown) => hadNoEffect(error) && forget());
       }),
     };
     for (const old of this.#unanswered) if (old.deadline + clockDoubt < monotonicNow()) this.#unanswered.delete(old);

@@ -1,3 +1,4 @@
+import { ask } from "./ask.js";
 import { openBackend, type Where } from "./backend.js";
 import { checkFields, checkKey, checkOneOf } from "./check.js";
 import { Emitter } from "./emitter.js";
@@ -27,7 +28,7 @@ export async function createLocks(where?: Where, options: LocksOptions = {}): Pr
   };
   try {
     checkRequirements(provider.guarantees, options.require ?? {});
-    if (connect) await provider.connect?.();
+    if (connect) await ask(async () => provider.connect?.(), defaults.backendTimeout);
   } catch (error) {
     await close();
     throw error;

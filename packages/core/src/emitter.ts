@@ -48,5 +48,6 @@ export class Emitter {
 }
 
 function warn(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : new Error(String(error)));
+  // As text: an error of another realm, as in Jest, would not be taken for one.
+  process.emitWarning(`a listener of dlock failed: ${error instanceof Error ? error.stack : String(error)}`);
 }

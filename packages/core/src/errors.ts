@@ -63,19 +63,23 @@ export interface LockBackendErrorOptions {
   readonly cause?: unknown;
   /** The same call may succeed later: waiters ride it out until `backendTimeout`. Default false. */
   readonly retryable?: boolean | undefined;
+  /** The call certainly did not and will not take effect: nothing was sent. Default false, nobody knows. */
+  readonly noEffect?: boolean | undefined;
 }
 
-/** The backend failed or stayed silent: whether the call took effect is unknown. `cause` is the driver's error. */
+/** The backend failed or stayed silent: whether the call took effect is unknown, unless `noEffect`. `cause` is the driver's error. */
 export class LockBackendError extends LockError {
   static {
     this.prototype.name = "LockBackendError";
   }
   readonly code = "LOCK_BACKEND";
   readonly retryable: boolean;
+  readonly noEffect: boolean;
 
   constructor(message: string, options: LockBackendErrorOptions = {}) {
     super(message, options.key, options.cause);
     this.retryable = options.retryable ?? false;
+    this.noEffect = options.noEffect ?? false;
   }
 }
 
@@ -114,14 +118,28 @@ export function isRetryable(error: unknown): boolean {
   return typeof error === "object" && error !== null && "retryable" in error && error.retryable === true;
 }
 
+/** Whether the call that rejected with it certainly did nothing. */
+export function hadNoEffect(error: unknown): boolean {
+  return typeof error === "object" && error !== null && "noEffect" in error && error.noEffect === true;
+}
+
 /** What a provider rejected with, as an error of dlock. */
-export function asLockError(error: unknown, key: string): LockError {
+export function asLockError(error: unknown, key?: string): LockError {
   if (error instanceof LockError) return error;
   const said = error instanceof Error ? error.message : String(error);
-  return new LockBackendError(`the backend failed about "${key}": ${said}`, {
+  const about = key === undefined ? "" : ` about "${key}"`;
+  return new LockBackendError(`the backend failed${about}: ${said}`, {
     key,
     cause: error,
     retryable: isRetryable(error),
+  });
+}
+
+/** The answer came when the hold it tells of may have ended: it proves nothing any more. */
+export function lateAnswer({ key, ttl }: { readonly key: string; readonly ttl: number }): LockBackendError {
+  return new LockBackendError(`the answer about "${key}" took as long as its lease of ${ttl} ms`, {
+    key,
+    retryable: true,
   });
 }
 

@@ -1,4 +1,4 @@
-import type { LockError } from "./errors.js";
+import type { LockLostError } from "./errors.js";
 import type { FencingToken, LockMode, ProviderNotice } from "./provider.js";
 
 export interface AboutCall {
@@ -22,7 +22,7 @@ export interface LockEvents {
   renewed: AboutHold & { readonly took: number };
   /** One renewal failed; it is retried until `remaining` is over. */
   renewFailed: AboutHold & { readonly error: unknown; readonly remaining: number };
-  lost: AboutHold & { readonly heldFor: number; readonly reason: LockError };
+  lost: AboutHold & { readonly heldFor: number; readonly reason: LockLostError };
   released: AboutHold & { readonly heldFor: number };
   /** The hold ends by its ttl: that it was given up could not be confirmed. */
   releaseFailed: AboutHold & { readonly heldFor: number; readonly error: unknown };

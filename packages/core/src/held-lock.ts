@@ -32,9 +32,9 @@ export class HeldLock implements Lock {
     this.fencingToken = grant.token;
     this.#want = want;
     this.#contender = contender;
-    this.#since = grant.askedAt;
+    this.#since = grant.asked.at;
     this.over = new Promise((resolve) => (this.#end = resolve));
-    this.#tenure = new Tenure(contender.claim, grant.askedAt, want, {
+    this.#tenure = new Tenure(contender.claim, grant.asked, want, {
       renewed: (took) => this.#emit("renewed", { took }),
       renewFailed: (error, remaining) => this.#emit("renewFailed", { error, remaining }),
       lost: (reason) => this.#lost(reason),
@@ -67,8 +67,8 @@ export class HeldLock implements Lock {
     this.#tenure.throwIfLost(checkDuration("marginMs", marginMs, 0, this.key));
   }
 
-  async extend(ttl: number = this.ttl): Promise<void> {
-    await this.#tenure.extend(checkTtl(ttl, this.key));
+  async extend(ttl?: number): Promise<void> {
+    await this.#tenure.extend(ttl === undefined ? undefined : checkTtl(ttl, this.key));
   }
 
   release(): Promise<boolean> {

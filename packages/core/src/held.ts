@@ -11,7 +11,10 @@ const frames = new AsyncLocalStorage<Frame>();
 
 /** Runs the task as the section of `lock`: what it calls can tell that it runs inside. */
 export function runHolding<Result>(lock: HeldLock, task: () => Result): Result {
-  return frames.run({ lock, outer: frames.getStore() }, task);
+  let outer = frames.getStore();
+  // A section that starts its successor must not keep all its predecessors.
+  while (outer?.lock.ended) outer = outer.outer;
+  return frames.run({ lock, outer }, task);
 }
 
 /** The hold of `key` that the calling async context runs inside of, if it still is one: a child that outlives the section holds nothing. */

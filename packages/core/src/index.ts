@@ -1,6 +1,8 @@
 export type { Where } from "./backend.js";
 export { createLocks } from "./create-locks.js";
 export {
+  asLockError,
+  hadNoEffect,
   isRetryable,
   LockBackendError,
   type LockBackendErrorOptions,
@@ -38,5 +40,6 @@ export type { MinimalSignal, Signal } from "./signal.js";
 export { backoff } from "./backoff.js";
 export { checkFields, checkOneOf, checkText } from "./check.js";
 export { monotonicNow } from "./clock.js";
+export { Moment } from "./moment.js";
 export { pause, settleBy } from "./settle.js";
 export { Tenure, type TenureListener, type TenureTerms } from "./tenure.js";

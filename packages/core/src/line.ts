@@ -2,7 +2,7 @@ import { Alarm } from "./alarm.js";
 import { backoff } from "./backoff.js";
 import { monotonicNow } from "./clock.js";
 import type { Contender, Grant } from "./contender.js";
-import { asLockError, isRetryable, LockBackendError } from "./errors.js";
+import { asLockError, isRetryable, lateAnswer, LockBackendError } from "./errors.js";
 import { onAbort } from "./on-abort.js";
 import type { Queue } from "./queue.js";
 import { pause, unlessAborted } from "./settle.js";
@@ -30,6 +30,8 @@ export class Line {
   /** Whether the last answer was "not free": whoever joins now waits. */
   #refused = false;
   #failures = 0;
+  /** Monotonic ms; of all who ever stood here. */
+  #lastDeadline = 0;
 
   constructor(queue: Queue, terms: Want) {
     this.#queue = queue;
@@ -42,6 +44,7 @@ export class Line {
 
   join(waiter: Waiter): void {
     this.#waiters.add(waiter);
+    this.#lastDeadline = Math.max(this.#lastDeadline, waiter.deadline);
     waiter.left = () => this.#leave(waiter);
     waiter.trouble = () => this.#trouble;
     if (this.#refused) this.#queue.contended(waiter);
@@ -82,18 +85,19 @@ export class Line {
       try {
         const grant = await unlessAborted(contender.tryAcquire(this.#ask()), over);
         if (over.aborted) return false;
-        this.#answered();
         if (grant === undefined) {
+          this.#answered();
           this.#refuse();
           polls = (await this.#turn(contender)) ? 0 : polls + 1;
           // The first turn that comes at once is a lost race; more of them must not keep the event loop from turning.
           if (polls > 1 || !contender.claim.waitTurn)
             await pause(backoff(polls, longestPoll), { background: false, signal: over });
-        } else if (certainUntil(contender.claim, grant.askedAt, this.#terms.ttl) > monotonicNow()) {
+        } else if (certainUntil(contender.claim, grant.asked, this.#terms.ttl) > monotonicNow()) {
+          this.#answered();
           return this.#hand(contender, grant);
         } else {
-          // The answer took as long as the lease lasts: asking again starts it anew.
-          await this.#rest();
+          // Asking again starts the lease anew.
+          throw lateAnswer(this.#terms);
         }
       } catch (error) {
         this.#ride(error);
@@ -144,13 +148,7 @@ export class Line {
     const now = monotonicNow();
     this.#silentSince ??= now;
     this.#endPatience();
-    const latest = now + this.#terms.backendTimeout;
-    let last = now;
-    for (const waiter of this.#waiters) {
-      last = Math.max(last, waiter.deadline);
-      if (last >= latest) return latest;
-    }
-    return last;
+    return Math.min(this.#lastDeadline, now + this.#terms.backendTimeout);
   }
 
   #answered(): void {

@@ -12,13 +12,14 @@ export interface LockProvider {
   readonly guarantees: Guarantees;
   /** Synchronous and free of effects: only the claim's methods touch the backend. Throws `LockConfigError` for a mode, limit or ttl it cannot serve. */
   claim(request: ClaimRequest): Claim;
-  inspect?(key: string): Promise<LockStatus>;
-  list?(pattern: string): AsyncIterable<LockStatus>;
-  forceRelease?(key: string): Promise<boolean>;
+  readonly inspect?: ((key: string) => Promise<LockStatus>) | undefined;
+  readonly list?: ((pattern: string) => AsyncIterable<LockStatus>) | undefined;
+  /** Ends whatever hold there is; false when there was none. Later tokens are larger all the same. */
+  readonly forceRelease?: ((key: string) => Promise<boolean>) | undefined;
   /** Reaches the backend once; rejects with `LockBackendError` when it cannot. */
-  connect?(): Promise<void>;
+  readonly connect?: (() => Promise<void>) | undefined;
   /** Frees what the provider opened, never a client it was handed. */
-  close?(): Promise<void>;
+  readonly close?: (() => Promise<void>) | undefined;
 }
 
 export type LockMode = "exclusive" | "shared";
@@ -44,18 +45,18 @@ export interface BaseClaim {
   readonly ttl?: number | undefined;
   /**
    * A token proves the hold at the server during this call and restarts every lease in it at the full ttl (the same
-   * token when it was held already). `undefined`: not now. Rejection: nobody knows; errors with `retryable: true` are
-   * ridden out by waiters. Settles by `deadline` (monotonic ms), after which this attempt must not take effect any more.
+   * token when it was held already). `undefined`: not now. Rejection: nobody knows, unless the error says `noEffect`; errors
+   * with `retryable: true` are ridden out by waiters. Settles by `deadline` (monotonic ms), after which this attempt must not take effect any more.
    */
   tryAcquire(deadline: number): Promise<FencingToken | undefined>;
   /** Until `tryAcquire` is worth another call, even if that came true before this call. May return early, must return on abort. Left out: core polls with jitter. */
-  waitTurn?(signal: Signal): Promise<void>;
+  readonly waitTurn?: ((signal: Signal) => Promise<void>) | undefined;
   /** Gives up the hold or the place in line, at any time, also during another call, whose late success it undoes. Idempotent; harmless to whoever holds now. */
   release(): Promise<void>;
   /** While held: every later token of this key exceeds `floor`. */
-  raise?(floor: FencingToken): Promise<boolean>;
+  readonly raise?: ((floor: FencingToken) => Promise<boolean>) | undefined;
   /** Exclusive to shared, atomically. */
-  downgrade?(): Promise<boolean>;
+  readonly downgrade?: (() => Promise<boolean>) | undefined;
 }
 
 /** Alive while its lease is renewed. */
@@ -71,7 +72,8 @@ export interface SessionClaim extends BaseClaim {
   readonly lost: Signal;
   /** Monotonic ms up to which the hold is certain, from the send time of the last acknowledged heartbeat. */
   certainUntil(): number;
-  renew?(ttl: number): Promise<boolean>;
+  /** A heartbeat, asked for every third of the ttl; moves what `certainUntil` says. */
+  readonly renew?: ((ttl: number) => Promise<boolean>) | undefined;
 }
 
 export type Claim = LeaseClaim | SessionClaim;

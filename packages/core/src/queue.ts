@@ -1,12 +1,13 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { monotonicNow } from "./clock.js";
 import { Contender, type Grant } from "./contender.js";
 import type { Emitter } from "./emitter.js";
-import { asLockError, LockBackendError, LockClosedError, LockError, LockTimeoutError } from "./errors.js";
+import { LockClosedError, LockError } from "./errors.js";
 import { HeldLock } from "./held-lock.js";
 import { Line } from "./line.js";
 import type { LockProvider } from "./provider.js";
-import { pause } from "./settle.js";
-import { certainUntil } from "./tenure.js";
+import { within } from "./settle.js";
+import { tryOnce } from "./single-try.js";
 import { Waiter } from "./waiter.js";
 import { about, type Want } from "./want.js";
 
@@ -18,6 +19,7 @@ export class Queue {
   readonly #waiters = new Set<Waiter>();
   readonly #holds = new Map<string, Set<HeldLock>>();
   readonly #unfinished = new Set<Promise<void>>();
+  readonly #outside = AsyncLocalStorage.snapshot();
   #closed = false;
 
   constructor(provider: LockProvider, emitter: Emitter) {
@@ -27,16 +29,17 @@ export class Queue {
 
   /** Waits in line, unless the want has no time for it. */
   async acquire(want: Want): Promise<HeldLock> {
-    const lock = await (want.waitTimeout === 0
-      ? this.tryAcquire(want)
-      : this.#serve(want, (waiter) => this.#join(waiter)));
-    if (lock === undefined) throw new LockTimeoutError(want.key, want.waitTimeout);
+    const lock = await this.#serve(want, (waiter) => {
+      if (want.waitTimeout > 0) this.#join(waiter);
+      else void tryOnce(this, waiter, () => waiter.timeOut());
+    });
+    if (lock === undefined) throw new Error("unreachable: only a single try is refused");
     return lock;
   }
 
   /** One try that leaves no place in line. */
   tryAcquire(want: Want): Promise<HeldLock | undefined> {
-    return this.#serve(want, (waiter) => void this.#tryOnce(waiter));
+    return this.#serve(want, (waiter) => void tryOnce(this, waiter, () => waiter.refuse()));
   }
 
   checkOpen(key?: string): void {
@@ -133,38 +136,11 @@ export class Queue {
     const first = new Line(this, waiter.want);
     this.#lines.set(name, first);
     first.join(waiter);
-    this.finish(first.serve(() => this.#lines.delete(name)));
-  }
-
-  async #tryOnce(waiter: Waiter): Promise<void> {
-    const { want } = waiter;
-    try {
-      const contender = this.contender(want, { join: false });
-      waiter.left = (ending) => ending === "failed" && this.retire(contender, want.backendTimeout);
-      const grant = await contender.tryAcquire(monotonicNow() + want.backendTimeout);
-      if (grant === undefined) {
-        this.contended(waiter);
-        waiter.refuse();
-      } else if (certainUntil(contender.claim, grant.askedAt, want.ttl) <= monotonicNow()) {
-        const message = `the answer about "${want.key}" took as long as the lease of ${want.ttl} ms`;
-        waiter.fail(new LockBackendError(message, { key: want.key, retryable: true }));
-      } else {
-        waiter.take(() => this.hold(want, contender, grant));
-      }
-    } catch (error) {
-      waiter.fail(asLockError(error, want.key));
-    }
+    // In a context of its own: the line outlives the call that opened it, and serves others.
+    this.#outside(() => this.finish(first.serve(() => this.#lines.delete(name))));
   }
 
   #held(): HeldLock[] {
     return [...this.#holds.values()].flatMap((locks) => [...locks]);
   }
-}
-
-/** Waits for all of them, `ms` at most. */
-async function within(ms: number, all: readonly Promise<unknown>[]): Promise<void> {
-  if (all.length === 0 || ms === 0) return;
-  const done = new AbortController();
-  void Promise.allSettled(all).then(() => done.abort());
-  await pause(ms, { background: false, signal: done.signal });
 }

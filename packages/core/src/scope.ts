@@ -1,3 +1,4 @@
+import { ask } from "./ask.js";
 import { checkDuration, checkFields, checkKey, checkText } from "./check.js";
 import { LockConfigError, LockLostError, LockReentryError } from "./errors.js";
 import type { LockEventName, LockListener } from "./events.js";
@@ -69,8 +70,9 @@ export class Scope implements Locks {
     const { provider } = this.#queue;
     const whole = this.#whole(key);
     this.#queue.checkOpen(whole);
-    if (!provider.inspect) throw new LockConfigError("inspect", key, "a backend whose provider can inspect", whole);
-    return provider.inspect(whole);
+    const call = provider.inspect?.bind(provider);
+    if (!call) throw new LockConfigError("inspect", key, "a backend whose provider can inspect", whole);
+    return ask(() => call(whole), this.#defaults.backendTimeout, whole);
   }
 
   on<Name extends LockEventName>(name: Name, listener: LockListener<Name>): () => void {

@@ -65,3 +65,11 @@ export function pause(ms: number, options: Waiting & { readonly signal?: Signal 
     if (signal) stop = onAbort(signal, finish);
   });
 }
+
+/** Waits for all of them, `ms` at most. */
+export async function within(ms: number, all: readonly Promise<unknown>[]): Promise<void> {
+  if (all.length === 0 || ms === 0) return;
+  const done = new AbortController();
+  void Promise.allSettled(all).then(() => done.abort());
+  await pause(ms, { background: false, signal: done.signal });
+}

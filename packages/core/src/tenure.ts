@@ -1,6 +1,7 @@
 import { Alarm } from "./alarm.js";
-import { monotonicNow, SleepWatch } from "./clock.js";
-import { LockBackendError, LockLostError } from "./errors.js";
+import { monotonicNow } from "./clock.js";
+import { asLockError, LockBackendError, LockLostError } from "./errors.js";
+import { Moment } from "./moment.js";
 import { onAbort } from "./on-abort.js";
 import type { Claim } from "./provider.js";
 import { settleBy, type Waiting } from "./settle.js";
@@ -24,12 +25,15 @@ export interface TenureListener {
   lost?(reason: LockLostError): void;
 }
 
-/** ms by which two clocks may drift apart within `ttl`: 1 % and 2 ms, as in the Redlock algorithm. */
-const drift = (ttl: number): number => ttl / 100 + 2;
+/** The monotonic time up to which a claim is certainly held, by an answer to what was asked at `asked`. */
+export function certainUntil(claim: Claim, asked: Moment, ttl: number): number {
+  if (asked.sleptSince) return Number.NEGATIVE_INFINITY;
+  return "certainUntil" in claim ? claim.certainUntil() : leaseEnd(asked, claim.ttl ?? ttl);
+}
 
-/** The monotonic time up to which a claim is certainly held, by an answer to what was asked at `askedAt`. */
-export function certainUntil(claim: Claim, askedAt: number, ttl: number): number {
-  return "certainUntil" in claim ? claim.certainUntil() : askedAt + ttl - drift(ttl);
+/** Less 1 % and 2 ms by which two clocks may have drifted apart meanwhile, as in the Redlock algorithm. */
+function leaseEnd(asked: Moment, ttl: number): number {
+  return asked.at + ttl - (ttl / 100 + 2);
 }
 
 /**
@@ -42,37 +46,40 @@ export class Tenure {
   readonly #listener: TenureListener;
   readonly #backendTimeout: number;
   readonly #autoRenew: boolean;
-  readonly #stopRenewing: number;
-  readonly #sleep = new SleepWatch();
+  readonly #renewUntil: number;
   readonly #expiry = new Alarm(() => this.#watch(), { background: true });
   readonly #renewal = new Alarm(() => void this.#renewInBackground(), { background: true });
   #aborter: AbortController | undefined;
-  #ttl: number;
+  /** As asked for; what the backend made of it is `ttl`. */
+  #wanted: number;
+  #asked: Moment;
   #leaseEnd: number;
   /** Where core itself ends the hold, whatever the backend would grant. */
-  #fixedEnd = Number.POSITIVE_INFINITY;
+  #fixedEnd: number;
   #renewing: Promise<void> = Promise.resolve();
   #stopListening: () => void = () => {};
   #end: LockLostError | "given up" | undefined;
 
-  constructor(claim: Claim, askedAt: number, terms: TenureTerms, listener: TenureListener = {}) {
+  /** Of a claim that was granted by what was asked at `asked`. */
+  constructor(claim: Claim, asked: Moment, terms: TenureTerms, listener: TenureListener = {}) {
     this.#key = terms.key;
     this.#claim = claim;
     this.#listener = listener;
-    this.#ttl = claim.ttl ?? terms.ttl;
     this.#autoRenew = terms.autoRenew ?? true;
     this.#backendTimeout = terms.backendTimeout ?? 10_000;
-    this.#leaseEnd = askedAt + this.#ttl - drift(this.#ttl);
-    this.#stopRenewing = askedAt + (terms.maxHold ?? Number.POSITIVE_INFINITY);
-    this.#setFixedEnd(askedAt, terms.ttl);
-    this.#arm(askedAt);
+    this.#renewUntil = asked.at + (terms.maxHold ?? Number.POSITIVE_INFINITY);
+    this.#wanted = terms.ttl;
+    this.#asked = asked;
+    this.#leaseEnd = leaseEnd(asked, this.ttl);
+    this.#fixedEnd = this.#endFrom(asked);
+    this.#arm();
     const { lost } = claim;
     if (lost) this.#stopListening = onAbort(lost, () => this.lose("was ended by the backend", lost.reason));
   }
 
   /** ms a dead holder keeps the lock. */
   get ttl(): number {
-    return this.#ttl;
+    return this.#claim.ttl ?? this.#wanted;
   }
 
   /** Aborts when the hold may have ended; never when it was given up. */
@@ -89,18 +96,18 @@ export class Tenure {
     return Math.min(end, this.#fixedEnd);
   }
 
-  /** Whether this is over: given up, or known to be lost. */
-  get ended(): boolean {
-    return this.#end !== undefined;
-  }
-
   /** The loss, if the hold is not certain at this instant. Exact: compares clocks. */
   loss(): LockLostError | undefined {
     if (this.#end === undefined) {
-      if (this.#sleep.slept()) this.lose("may have ended while the machine slept");
+      if (this.#asked.sleptSince) this.lose("may have ended while the machine slept");
       else if (monotonicNow() >= this.deadline) this.lose("was not renewed in time");
     }
     return this.#end instanceof LockLostError ? this.#end : undefined;
+  }
+
+  /** Whether it is over at this instant: given up, or lost. */
+  get ended(): boolean {
+    return this.loss() !== undefined || this.#end !== undefined;
   }
 
   throwIfLost(margin = 0): void {
@@ -113,10 +120,14 @@ export class Tenure {
     }
   }
 
-  /** Restarts the lease at `ttl`, which later renewals keep. Rejects when the hold is gone or nobody knows. */
-  async extend(ttl: number = this.#ttl): Promise<void> {
+  /** Restarts the lease at `ttl`, which later renewals keep; default: as before. Rejects with `LockLostError` when the hold is gone, `LockBackendError` when nobody knows. */
+  async extend(ttl?: number): Promise<void> {
     this.throwIfLost();
-    await this.#renew(ttl, { background: false });
+    try {
+      await this.#renew(ttl, { background: false });
+    } catch (error) {
+      throw asLockError(error, this.#key);
+    }
   }
 
   /** Stops keeping the claim alive; from here on its end is no loss. The caller releases it. */
@@ -141,11 +152,11 @@ export class Tenure {
     this.#stopListening();
   }
 
-  #arm(askedAt: number): void {
+  #arm(from: Moment = this.#asked): void {
     this.#expiry.set(this.deadline);
-    const next = askedAt + this.#ttl / 3;
-    const alive = "certainUntil" in this.#claim || this.#autoRenew;
-    if (this.#claim.renew && alive && next < this.#stopRenewing) this.#renewal.set(next);
+    const next = from.at + this.ttl / 3;
+    const keep = this.#autoRenew || "certainUntil" in this.#claim;
+    if (this.#claim.renew && keep && next < this.#renewUntil) this.#renewal.set(next);
   }
 
   /** The deadline came, or has moved since the alarm was set. */
@@ -155,45 +166,52 @@ export class Tenure {
 
   async #renewInBackground(): Promise<void> {
     try {
-      if (this.loss() === undefined) await this.#renew(this.#ttl, { background: true });
+      if (this.loss() === undefined) await this.#renew(undefined, { background: true });
     } catch (error) {
-      if (this.#end !== undefined) return;
+      if (this.ended) return;
       const now = monotonicNow();
       this.#listener.renewFailed?.(error, this.deadline - now);
-      if (now < this.#stopRenewing) this.#renewal.set(now + Math.min(1_000, this.#ttl / 10));
+      if (now < this.#renewUntil) this.#renewal.set(now + Math.min(1_000, this.ttl / 10));
     }
   }
 
   /** One renewal at a time: of two that overlap, nobody knows which one the server saw last. */
-  #renew(ttl: number, waiting: Waiting): Promise<void> {
-    const turn = this.#renewing.then(() => this.#renewNow(ttl, waiting));
+  #renew(ttl: number | undefined, waiting: Waiting): Promise<void> {
+    const turn = this.#renewing.then(() => this.#renewNow(ttl ?? this.#wanted, waiting));
     this.#renewing = turn.catch(() => {});
     return turn;
   }
 
   async #renewNow(ttl: number, waiting: Waiting): Promise<void> {
     this.throwIfLost();
-    const askedAt = monotonicNow();
+    const asked = new Moment();
     if (this.#claim.renew) {
-      const limit = Math.min(this.deadline, askedAt + Math.min(this.#backendTimeout, Math.max(this.#ttl / 3, 5)));
-      const promised = askedAt + ttl - drift(ttl);
-      // A shorter lease may be in force from the moment it was asked for.
-      if (promised < this.#leaseEnd) this.#expiry.set((this.#leaseEnd = promised));
+      const limit = Math.min(this.deadline, asked.at + Math.min(this.#backendTimeout, Math.max(this.ttl / 3, 5)));
+      const promised = leaseEnd(asked, this.#claim.ttl ?? ttl);
+      if (promised < this.#leaseEnd) this.#shorten(promised, ttl, asked);
       const alive = await settleBy(
         () => this.#call(ttl),
         limit,
         () => this.#silent(),
         waiting,
       );
-      if (this.#end === undefined && !alive) this.lose("was ended by the backend");
+      if (!alive) this.lose("was ended by the backend");
       this.throwIfLost();
-      this.#leaseEnd = promised;
+      this.#leaseEnd = leaseEnd(asked, this.#claim.ttl ?? ttl);
     }
-    this.#ttl = this.#claim.ttl ?? ttl;
+    this.#wanted = ttl;
+    this.#asked = asked;
     // A heartbeat keeps a session alive; only `extend` moves the end of a hold that is not to be renewed.
-    if (this.#autoRenew || !waiting.background) this.#setFixedEnd(askedAt, ttl);
-    this.#arm(askedAt);
-    this.#listener.renewed?.(monotonicNow() - askedAt);
+    if (this.#autoRenew || !waiting.background) this.#fixedEnd = this.#endFrom(asked);
+    this.#arm();
+    this.#listener.renewed?.(monotonicNow() - asked.at);
+  }
+
+  /** A shorter lease may be in force from the moment it is asked for, so it is kept by its own measure at once. */
+  #shorten(end: number, ttl: number, asked: Moment): void {
+    this.#leaseEnd = end;
+    this.#wanted = ttl;
+    this.#arm(asked);
   }
 
   async #call(ttl: number): Promise<boolean> {
@@ -201,14 +219,12 @@ export class Tenure {
   }
 
   #silent(): LockBackendError {
-    return new LockBackendError(`the backend did not answer a renewal of "${this.#key}"`, {
-      key: this.#key,
-      retryable: true,
-    });
+    const key = this.#key;
+    return new LockBackendError(`the backend did not answer a renewal of "${key}"`, { key, retryable: true });
   }
 
-  #setFixedEnd(askedAt: number, ttl: number): void {
-    const last = this.#stopRenewing + ttl;
-    this.#fixedEnd = this.#autoRenew ? last : Math.min(last, askedAt + ttl - drift(ttl));
+  #endFrom(asked: Moment): number {
+    const last = Math.max(this.#renewUntil, asked.at) + this.#wanted;
+    return this.#autoRenew ? last : Math.min(last, leaseEnd(asked, this.#wanted));
   }
 }

@@ -1,6 +1,7 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { Alarm } from "./alarm.js";
 import { monotonicNow } from "./clock.js";
-import { LockTimeoutError } from "./errors.js";
+import { asLockError, LockTimeoutError } from "./errors.js";
 import type { HeldLock } from "./held-lock.js";
 import { onAbort } from "./on-abort.js";
 import type { Want } from "./want.js";
@@ -27,7 +28,9 @@ export class Waiter {
   contended = false;
   /** What goes wrong at present, for whoever reads the timeout. */
   trouble: () => unknown = () => undefined;
-  readonly #alarm = new Alarm(() => this.#timeOut(), { background: false });
+  /** What a hold does later, it does in the async context that asked for it. */
+  readonly #inContext = AsyncLocalStorage.snapshot();
+  readonly #alarm = new Alarm(() => this.timeOut(), { background: false });
   #settle: Settle | undefined;
   #stopListening: () => void = () => {};
 
@@ -45,8 +48,15 @@ export class Waiter {
 
   /** false: it has gone, or its time is over although no timer had a chance to say so. */
   take(hold: () => HeldLock): boolean {
-    if (this.waiting && monotonicNow() >= this.deadline) this.#timeOut();
-    return this.#end("took", (settle) => settle.resolve(hold()));
+    if (this.waiting && monotonicNow() >= this.deadline) this.timeOut();
+    if (!this.waiting) return false;
+    try {
+      const lock = this.#inContext(hold);
+      return this.#end("took", (settle) => settle.resolve(lock));
+    } catch (error) {
+      this.fail(asLockError(error, this.want.key));
+      return false;
+    }
   }
 
   refuse(): void {
@@ -57,7 +67,7 @@ export class Waiter {
     this.#end("failed", (settle) => settle.reject(reason));
   }
 
-  #timeOut(): void {
+  timeOut(): void {
     this.fail(new LockTimeoutError(this.want.key, this.want.waitTimeout, this.trouble()));
   }
 

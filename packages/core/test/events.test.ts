@@ -37,6 +37,26 @@ test("every step of a lock's life is an event with what it took", async () => {
   });
 });
 
+test("a call that does not wait and gets no lock is contended, and abandoned where that is an error", async () => {
+  const seen: string[] = [];
+  const locks = await createLocks("memory:", {
+    on: { contended: () => seen.push("contended"), abandoned: () => seen.push("abandoned") },
+  });
+  await locks.acquire("k");
+  expect(await locks.tryAcquire("k")).toBeUndefined();
+  expect(seen).toEqual(["contended"]);
+  await expect(locks.acquire("k", { waitTimeout: 0 })).rejects.toMatchObject({ code: "LOCK_TIMEOUT" });
+  expect(seen).toEqual(["contended", "contended", "abandoned"]);
+});
+
+test("an event that does not exist cannot be listened to", async () => {
+  const locks = await createLocks("memory:");
+  expect(() => locks.on("acquird" as LockEventName, () => {})).toThrow(/expected "contended" or/);
+  await expect(createLocks("memory:", { on: { lost: "yes" } as object })).rejects.toMatchObject({
+    code: "LOCK_CONFIG",
+  });
+});
+
 test("the unsubscribe ends exactly its own subscription", async () => {
   const locks = await createLocks("memory:");
   let heard = 0;
@@ -62,6 +82,9 @@ test("a listener that throws or rejects is a process warning, and the section go
   });
   expect(await locks.withLock("k", () => "fine")).toBe("fine");
   await until(() => warnings.length === 2);
-  expect(warnings).toEqual(["thrown by a listener", "rejected by a listener"]);
+  expect(warnings.map((text) => text.split("\n")[0])).toEqual([
+    "a listener of dlock failed: Error: thrown by a listener",
+    "a listener of dlock failed: Error: rejected by a listener",
+  ]);
   process.off("warning", hear);
 });

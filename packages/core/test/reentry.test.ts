@@ -1,7 +1,8 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { createLocks, LockReentryError } from "@dlock/core";
 import { memoryProvider } from "@dlock/core/memory";
 import { expect, test } from "vitest";
-import { deferred } from "./support.js";
+import { deferred, until } from "./support.js";
 
 test("waiting for a lock inside its own section is refused at once", async () => {
   const locks = await createLocks("memory:", { prefix: "p:" });
@@ -48,6 +49,62 @@ test("a section whose hold was lost may take the lock anew", async () => {
     return locks.withLock("k", { waitTimeout: 5_000 }, (again) => again.fencingToken > lock.fencingToken);
   });
   await expect(section).rejects.toMatchObject({ code: "LOCK_LOST", result: true });
+});
+
+test("a hold that ended while the event loop was stalled is none, before any timer says so", async () => {
+  const locks = await createLocks("memory:");
+  const section = locks.withLock("k", { ttl: 30 }, async () => {
+    for (const end = performance.now() + 60; performance.now() < end;);
+    return locks.withLock("k", { waitTimeout: 5_000 }, () => "in");
+  });
+  await expect(section).rejects.toMatchObject({ code: "LOCK_LOST", result: "in" });
+});
+
+test("what a hold does later, it does in the async context that asked for it, not in that of whoever waited first", async () => {
+  const requests = new AsyncLocalStorage<string>();
+  const seen: unknown[] = [];
+  const locks = await createLocks("memory:", { on: { renewed: () => seen.push(requests.getStore()) } });
+  const holder = await locks.acquire("inner");
+  const gate = deferred();
+  const section = locks.withLock("outer", async () => {
+    await requests.run("first", async () => (await locks.acquire("inner", { ttl: 90 })).release());
+    await gate.promise;
+  });
+  await until(async () => (await locks.inspect("inner")).waiters.length === 1);
+  const second = requests.run("second", () => locks.acquire("inner", { ttl: 90 }));
+  await holder.release();
+  const lock = await second;
+  await until(() => seen.length > 0);
+  expect(new Set(seen)).toEqual(new Set(["second"]));
+  const inListener = new Promise((resolve) =>
+    lock.signal.addEventListener("abort", () =>
+      resolve(locks.acquire("outer", { waitTimeout: 20 }).catch((reason: unknown) => reason)),
+    ),
+  );
+  await locks.withLock("other", async () => (await lock.extend(20), undefined));
+  for (const end = performance.now() + 60; performance.now() < end;);
+  expect(await inListener).toMatchObject({ code: "LOCK_TIMEOUT" });
+  gate.resolve();
+  await section;
+});
+
+test("a section that starts its successor does not keep its predecessors", async () => {
+  const locks = await createLocks("memory:");
+  const heap: number[] = [];
+  for (let round = 0; round < 4; round++) {
+    await new Promise<void>((resolve) => {
+      let left = 3_000;
+      const next = () =>
+        void locks.withLock(`k${left}`, async () => {
+          if (left-- === 0) resolve();
+          else setImmediate(next);
+        });
+      next();
+    });
+    globalThis.gc!();
+    heap.push(process.memoryUsage().heapUsed);
+  }
+  expect(heap.at(-1)! - heap[1]!).toBeLessThan(1_500_000);
 });
 
 test("a lock taken by acquire does not make its context a section", async () => {

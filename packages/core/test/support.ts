@@ -1,5 +1,6 @@
+import { execFile } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Claim, ClaimRequest, LeaseClaim, LockProvider } from "@dlock/core";
+import type { Claim, ClaimRequest, LeaseClaim, LockProvider, Signal } from "@dlock/core";
 import { memoryProvider } from "@dlock/core/memory";
 
 /** The calls of a claim, each of which a test may delay, fail or answer itself. */
@@ -9,7 +10,7 @@ export interface Faults {
     deadline: number,
     request: ClaimRequest,
   ) => Promise<bigint | undefined>;
-  waitTurn?: ((inner: (signal: AbortSignal) => Promise<void>, signal: AbortSignal) => Promise<void>) | "left out";
+  waitTurn?: ((inner: (signal: Signal) => Promise<void>, signal: Signal) => Promise<void>) | "left out";
   renew?: (inner: (ttl?: number) => Promise<boolean>, ttl: number) => Promise<boolean>;
   release?: (inner: () => Promise<void>, request: ClaimRequest) => Promise<void>;
   claim?: (request: ClaimRequest, inner: () => Claim) => Claim;
@@ -29,17 +30,15 @@ export function faulty(
       claims.push(request);
       if (faults.claim) return faults.claim(request, () => inner.claim(request));
       const claim = inner.claim(request) as LeaseClaim;
+      const { waitTurn } = faults;
+      const turn = (signal: Signal) => claim.waitTurn!(signal);
       const wrapped: LeaseClaim = {
+        waitTurn: waitTurn === "left out" ? undefined : (signal) => waitTurn?.(turn, signal) ?? turn(signal),
         tryAcquire: (deadline) =>
           faults.tryAcquire?.(() => claim.tryAcquire(deadline), deadline, request) ?? claim.tryAcquire(deadline),
         renew: (ttl) => faults.renew?.((other = ttl) => claim.renew(other), ttl) ?? claim.renew(ttl),
         release: () => faults.release?.(() => claim.release(), request) ?? claim.release(),
       };
-      if (faults.waitTurn !== "left out") {
-        const custom = faults.waitTurn;
-        wrapped.waitTurn = (signal) =>
-          custom?.((s) => claim.waitTurn!(s), signal as AbortSignal) ?? claim.waitTurn!(signal);
-      }
       return wrapped;
     },
   };
@@ -50,6 +49,16 @@ export async function until(condition: () => boolean | Promise<boolean>, ms = 5_
   for (const end = performance.now() + ms; !(await condition()); await sleep(2)) {
     if (performance.now() > end) throw new Error(`still not so after ${ms} ms: ${condition.toString()}`);
   }
+}
+
+/** What a program of its own prints, run to its natural end. */
+export function runProgram(program: string): Promise<string> {
+  const args = ["--input-type=module", "-e", program];
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, args, { cwd: import.meta.dirname, timeout: 20_000 }, (error, output) =>
+      error ? reject(error) : resolve(output),
+    );
+  });
 }
 
 /** A promise and its settling functions. */
@@ -63,5 +72,15 @@ export function deferred<Value = void>(): {
   const promise = new Promise<Value>((yes, no) => ([resolve, reject] = [yes, no]));
   return { promise, resolve, reject };
 }
+
+export const request: ClaimRequest = {
+  key: "k",
+  id: "1",
+  owner: "o",
+  ttl: 1_000,
+  mode: "exclusive",
+  limit: 1,
+  join: false,
+};
 
 export const never = <Value>(): Promise<Value> => new Promise(() => {});

@@ -1,7 +1,16 @@
-import { createLocks, LockLostError, type SessionClaim, Tenure, monotonicNow } from "@dlock/core";
+import { getEventListeners } from "node:events";
+import {
+  createLocks,
+  LockBackendError,
+  LockLostError,
+  Moment,
+  monotonicNow,
+  type SessionClaim,
+  Tenure,
+} from "@dlock/core";
 import { memoryProvider, memoryStore } from "@dlock/core/memory";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { faulty, never } from "./support.js";
+import { deferred, faulty, never, request } from "./support.js";
 
 describe("under fake timers", () => {
   beforeEach(() => {
@@ -176,6 +185,114 @@ describe("under fake timers", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  test("extend rejects with an error of dlock when nobody knows", async () => {
+    const locks = await createLocks(faulty({ renew: () => Promise.reject(new Error("cut")) }));
+    const lock = await locks.acquire("k");
+    await expect(lock.extend()).rejects.toBeInstanceOf(LockBackendError);
+    lock.throwIfLost();
+  });
+
+  test("the ttl of an extend is kept by renewals, also by one that was due meanwhile", async () => {
+    const asked: number[] = [];
+    const gate = deferred();
+    const provider = faulty({
+      renew: async (inner, ttl) => {
+        asked.push(ttl);
+        if (asked.length === 1) await gate.promise;
+        return inner();
+      },
+    });
+    const locks = await createLocks(provider);
+    const lock = await locks.acquire("k", { ttl: 3_000 });
+    await vi.advanceTimersByTimeAsync(990);
+    const extending = lock.extend(6_000);
+    await vi.advanceTimersByTimeAsync(20);
+    gate.resolve();
+    await extending;
+    await vi.advanceTimersByTimeAsync(2_100);
+    expect(lock.ttl).toBe(6_000);
+    expect(new Set(asked)).toEqual(new Set([6_000]));
+  });
+
+  test("renewals never overlap", async () => {
+    let [now, most] = [0, 0];
+    const provider = faulty({
+      renew: async (inner) => {
+        most = Math.max(most, ++now);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        now--;
+        return inner();
+      },
+    });
+    const locks = await createLocks(provider);
+    const lock = await locks.acquire("k", { ttl: 3_000 });
+    const extending = Promise.all([lock.extend(), lock.extend(), lock.extend()]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await extending;
+    expect(most).toBe(1);
+  });
+
+  test("a shorter lease whose answer is lost is renewed by its own measure", async () => {
+    let failures = 1;
+    const provider = faulty({ renew: (inner) => (failures-- > 0 ? Promise.reject(new Error("cut")) : inner()) });
+    const locks = await createLocks(provider);
+    const lock = await locks.acquire("k", { ttl: 10_000 });
+    await expect(lock.extend(300)).rejects.toBeInstanceOf(LockBackendError);
+    await vi.advanceTimersByTimeAsync(1_000);
+    lock.throwIfLost();
+  });
+
+  test("a ttl that the backend raised is the one that counts, but core still ends the hold at the one asked for", async () => {
+    const gone = new AbortController().signal;
+    const lease = faulty({ claim: (_, make) => Object.assign(make(), { ttl: 4_000 }) });
+    const lock = await (await createLocks(lease)).acquire("k", { ttl: 100 });
+    expect(lock.ttl).toBe(4_000);
+    await lock.extend(100);
+    await vi.advanceTimersByTimeAsync(200);
+    lock.throwIfLost();
+    const session = { ttl: 4_000, lost: gone, certainUntil: () => monotonicNow() + 60_000 };
+    const sessions = faulty({ claim: (_, make) => Object.assign(make(), session) });
+    const short = await (await createLocks(sessions)).acquire("k", { ttl: 200, autoRenew: false });
+    await short.extend();
+    await vi.advanceTimersByTimeAsync(200);
+    expect(short.signal.aborted).toBe(true);
+  });
+
+  test("no renewal is sent after maxHold, and core ends a session then; an explicit extend moves that end", async () => {
+    const renewals: number[] = [];
+    const since = performance.now();
+    const lease = await createLocks("memory:", { on: { renewed: () => renewals.push(performance.now() - since) } });
+    await lease.acquire("k", { ttl: 900, maxHold: 2_000 });
+    const session = {
+      lost: new AbortController().signal,
+      certainUntil: () => monotonicNow() + 60_000,
+      renew: undefined,
+    };
+    const sessions = await createLocks(faulty({ claim: (_, make) => Object.assign(make(), session) }));
+    const lock = await sessions.acquire("k", { ttl: 900, maxHold: 2_000 });
+    const other = await sessions.acquire("k2", { ttl: 900, maxHold: 2_000 });
+    await vi.advanceTimersByTimeAsync(2_800);
+    await other.extend(500);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(lock.signal.aborted).toBe(true);
+    other.throwIfLost(200);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(other.signal.aborted).toBe(true);
+    expect(Math.max(...renewals)).toBeLessThan(2_000);
+  });
+
+  test("after a release no listener is left on the session's signal", async () => {
+    const session = { lost: new AbortController().signal, certainUntil: () => monotonicNow() + 60_000 };
+    const locks = await createLocks(faulty({ claim: (_, make) => Object.assign(make(), session) }));
+    const holder = await locks.acquire("k");
+    const waiter = locks.acquire("k");
+    await vi.advanceTimersByTimeAsync(10);
+    expect(getEventListeners(session.lost, "abort")).toHaveLength(1);
+    await holder.release();
+    await (await waiter).release();
+    expect(getEventListeners(session.lost, "abort")).toHaveLength(0);
+  });
+
   test("a session is trusted to the time of its last heartbeat, and its own word that it is gone is a loss at once", async () => {
     let certain = monotonicNow() + 1_000;
     const gone = new AbortController();
@@ -244,25 +361,19 @@ describe("under fake timers", () => {
 });
 
 test("a tenure keeps a claim alive for whoever holds a part while waiting for another", async () => {
-  const claim = memoryProvider().claim({
-    key: "k",
-    id: "1",
-    owner: "o",
-    ttl: 60,
-    mode: "exclusive",
-    limit: 1,
-    join: false,
-  });
-  const askedAt = monotonicNow();
-  await claim.tryAcquire(askedAt + 1_000);
+  const claim = memoryProvider().claim({ ...request, ttl: 60 });
+  const asked = new Moment();
+  await claim.tryAcquire(asked.at + 1_000);
   const lost: unknown[] = [];
-  const tenure = new Tenure(claim, askedAt, { key: "k", ttl: 60 }, { lost: (reason) => lost.push(reason) });
+  const tenure = new Tenure(claim, asked, { key: "k", ttl: 60 }, { lost: (reason) => lost.push(reason) });
   await new Promise((resolve) => setTimeout(resolve, 200));
   tenure.throwIfLost();
   expect(tenure.signal.aborted).toBe(false);
   tenure.giveUp();
+  tenure.lose("is over anyway");
   await claim.release();
   expect(lost).toEqual([]);
+  expect(tenure.signal.aborted).toBe(false);
 });
 
 test("renewals are bounded for a tiny ttl", async () => {
@@ -273,37 +384,51 @@ test("renewals are bounded for a tiny ttl", async () => {
   expect(renewals).toBeLessThanOrEqual(16);
 });
 
-test("the machine's sleep is a loss, although the monotonic clock did not notice", async () => {
-  vi.resetModules();
-  let uptime = 1_000;
-  vi.doMock("node:os", async (original) => ({
-    ...(await original<object>()),
-    uptime: () => uptime + performance.now() / 1_000,
-  }));
-  const wall = vi.spyOn(Date, "now");
-  let slept = 0;
-  const real = performance.timeOrigin;
-  wall.mockImplementation(() => real + performance.now() + slept);
-  const { Tenure: Watched } = await import("../src/tenure.js");
-  const claim = memoryProvider().claim({
-    key: "k",
-    id: "1",
-    owner: "o",
-    ttl: 30_000,
-    mode: "exclusive",
-    limit: 1,
-    join: false,
+describe("the machine's sleep", () => {
+  let slept: number;
+  let stepped: number;
+  const now = Date.now;
+
+  beforeEach(() => {
+    [slept, stepped] = [0, 0];
+    vi.resetModules();
+    vi.doMock("node:os", async (original) => ({
+      ...(await original<object>()),
+      uptime: () => 1_000 + (performance.now() + slept) / 1_000,
+    }));
+    Date.now = () => performance.timeOrigin + performance.now() + slept + stepped;
   });
-  await claim.tryAcquire(monotonicNow() + 1_000);
-  const tenure = new Watched(claim, monotonicNow(), { key: "k", ttl: 30_000 });
-  tenure.throwIfLost();
-  // A step of the wall clock alone is no sleep.
-  slept = 5_000;
-  tenure.throwIfLost();
-  slept = 10_000;
-  uptime += 5;
-  expect(() => tenure.throwIfLost()).toThrow("the machine slept");
-  expect(tenure.signal.aborted).toBe(true);
-  wall.mockRestore();
-  vi.doUnmock("node:os");
+  afterEach(() => {
+    Date.now = now;
+    vi.doUnmock("node:os");
+  });
+
+  test("is a loss, although the monotonic clock did not notice; a stepped wall clock is none", async () => {
+    const { createLocks: create } = await import("../src/create-locks.js");
+    const locks = await create("memory:");
+    const lock = await locks.acquire("k");
+    stepped = 5_000;
+    lock.throwIfLost();
+    slept = 5_000;
+    expect(() => lock.throwIfLost()).toThrow("the machine slept");
+    expect(lock.signal.aborted).toBe(true);
+  });
+
+  test("while the request was under way makes its answer worthless", async () => {
+    const { createLocks: create } = await import("../src/create-locks.js");
+    let naps = 1;
+    const provider = faulty({
+      tryAcquire: async (inner) => {
+        const token = await inner();
+        if (naps-- > 0) slept += 3_600_000;
+        return token;
+      },
+    });
+    const locks = await create(provider);
+    const lock = await locks.acquire("k");
+    lock.throwIfLost();
+    expect(naps).toBe(-1);
+    naps = 1;
+    await expect(locks.tryAcquire("k2")).rejects.toMatchObject({ code: "LOCK_BACKEND" });
+  });
 });

@@ -2,7 +2,7 @@ import { getEventListeners } from "node:events";
 import { createLocks, LockBackendError, LockTimeoutError } from "@dlock/core";
 import { memoryProvider, memoryStore } from "@dlock/core/memory";
 import { expect, test } from "vitest";
-import { deferred, faulty, never, until } from "./support.js";
+import { deferred, faulty, never, runProgram, until } from "./support.js";
 
 test("1 000 local waiters finish in the order they came, with one claim in line at a time", async () => {
   let waiting = 0;
@@ -275,6 +275,137 @@ test("an answer that took longer than the lease is no hold: it is asked for agai
   expect(answers).toBe(2);
   lock.throwIfLost(5);
   await lock.release();
+});
+
+test("a round trip longer than the lease is a backend too slow: no wait goes on for ever", async () => {
+  const store = memoryStore();
+  const provider = faulty(
+    {
+      tryAcquire: (inner) =>
+        new Promise((resolve) => setTimeout(() => resolve(inner()), 40)).then(
+          async (token) => (await new Promise((r) => setTimeout(r, 40)), token as bigint),
+        ),
+    },
+    memoryProvider({ store }),
+  );
+  const locks = await createLocks(provider, { backendTimeout: 250 });
+  await expect(locks.acquire("k", { ttl: 20 })).rejects.toMatchObject({ code: "LOCK_BACKEND" });
+  await expect(locks.tryAcquire("k", { ttl: 20 })).rejects.toMatchObject({ code: "LOCK_BACKEND" });
+  await until(() => store.size === 0);
+});
+
+test("a provider that throws where nobody expects it still ends the call", async () => {
+  let calls = 0;
+  const provider = faulty({
+    claim: (_, make) =>
+      Object.assign(make(), {
+        lost: new AbortController().signal,
+        certainUntil: () => {
+          if (calls++ > 0) throw new TypeError("a bug");
+          return performance.now() + 10_000;
+        },
+      }),
+  });
+  const locks = await createLocks(provider);
+  await expect(locks.acquire("k")).rejects.toMatchObject({ code: "LOCK_BACKEND", cause: { message: "a bug" } });
+  calls = 0;
+  await expect(locks.tryAcquire("k")).rejects.toMatchObject({ code: "LOCK_BACKEND", cause: { message: "a bug" } });
+});
+
+test("an attempt is asked for no longer than anybody would want it", async () => {
+  const deadlines: number[] = [];
+  const provider = faulty({
+    tryAcquire: (_, deadline) => {
+      deadlines.push(deadline - performance.now());
+      return never();
+    },
+  });
+  const locks = await createLocks(provider, { backendTimeout: 2_000 });
+  await expect(locks.acquire("k", { waitTimeout: 50 })).rejects.toBeInstanceOf(LockTimeoutError);
+  const controller = new AbortController();
+  const wait = locks.acquire("k2", { signal: controller.signal }).catch(() => {});
+  controller.abort();
+  await wait;
+  expect(deadlines[0]).toBeLessThanOrEqual(51);
+  expect(deadlines[1]).toBeGreaterThan(1_900);
+});
+
+test("a release that failed is tried again, first for its caller, then in the background", async () => {
+  const store = memoryStore();
+  let failures = 2;
+  const cut = Object.assign(new Error("cut"), { retryable: true });
+  const provider = faulty(
+    { release: (inner) => (failures-- > 0 ? Promise.reject(cut) : inner()) },
+    memoryProvider({ store }),
+  );
+  const failed: unknown[] = [];
+  const locks = await createLocks(provider, { on: { releaseFailed: (event) => failed.push(event) } });
+  expect(await (await locks.acquire("k")).release()).toBe(true);
+  failures = 5;
+  expect(await (await locks.acquire("k", { backendTimeout: 30 })).release()).toBe(false);
+  expect(failed).toHaveLength(1);
+  await until(() => store.size === 0, 20_000);
+});
+
+test("an attempt that was never answered is undone again after its deadline, for it may come that late", async () => {
+  const store = memoryStore();
+  const inner = memoryProvider({ store });
+  const late: Promise<unknown>[] = [];
+  const provider = faulty(
+    {
+      // The request is held up on its way until just before its deadline, past the release that gave it up.
+      tryAcquire: (_, deadline, asked) => {
+        const delayed = new Promise((resolve) => setTimeout(resolve, deadline - performance.now() - 10));
+        late.push(delayed.then(() => inner.claim(asked).tryAcquire(deadline)));
+        return never();
+      },
+    },
+    inner,
+  );
+  const locks = await createLocks(provider, { backendTimeout: 200 });
+  const controller = new AbortController();
+  const calls = [
+    locks.tryAcquire("k", { signal: controller.signal }),
+    locks.acquire("k2", { signal: controller.signal }),
+  ];
+  setTimeout(() => controller.abort("gone"), 20);
+  await Promise.allSettled(calls);
+  await Promise.all(late);
+  expect(store.size).toBe(2);
+  await until(() => store.size === 0);
+});
+
+test("an attempt that certainly did nothing leaves nothing to wait for", async () => {
+  const refused = new LockBackendError("connection refused", { retryable: true, noEffect: true });
+  const locks = await createLocks(faulty({ tryAcquire: () => Promise.reject(refused) }), { backendTimeout: 20_000 });
+  await expect(locks.tryAcquire("k")).rejects.toBe(refused);
+  const since = performance.now();
+  await locks.close();
+  expect(performance.now() - since).toBeLessThan(5_000);
+});
+
+test("each waiter holds on its own terms, whoever opened the line", async () => {
+  const locks = await createLocks("memory:");
+  const holder = await locks.acquire("k", { ttl: 60 });
+  const first = locks.acquire("k", { ttl: 60 });
+  const second = locks.acquire("k", { ttl: 60, autoRenew: false });
+  await holder.release();
+  await (await first).release();
+  const lock = await second;
+  await until(() => lock.signal.aborted, 1_000);
+});
+
+test("a process that waits with a deadline stays alive to be told", async () => {
+  const program = `
+    import { createLocks } from "@dlock/core";
+    import { memoryProvider } from "@dlock/core/memory";
+    const inner = memoryProvider();
+    const never = () => new Promise(() => {});
+    const silent = { guarantees: inner.guarantees, claim: () => ({ tryAcquire: never, renew: never, release: never }) };
+    const locks = await createLocks(silent);
+    const report = (error) => console.log(error.code);
+    await Promise.all([locks.acquire("k", { waitTimeout: 50 }).catch(report), locks.tryAcquire("k", { backendTimeout: 60 }).catch(report)]);`;
+  expect(await runProgram(program)).toBe("LOCK_TIMEOUT\nLOCK_BACKEND\n");
 });
 
 test("a wait of two ttl for what this very process holds is reported, naming the holder", async () => {

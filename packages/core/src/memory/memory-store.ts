@@ -40,6 +40,8 @@ export class MemoryStore {
 
   tryAcquire(request: ClaimRequest): FencingToken | undefined {
     const entry = this.#entry(request.key);
+    // A head that calls has come, however late.
+    if (head(entry)?.request.id === request.id) entry.calledUntil = undefined;
     this.#settle(entry);
     if (entry.hold === undefined && (head(entry)?.request.id ?? request.id) === request.id) {
       entry.line.delete(request.id);
