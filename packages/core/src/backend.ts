@@ -20,7 +20,7 @@ export async function openBackend(where: Where | undefined, context: ProviderCon
   const entry = entryOf(chosen);
   const [, scheme] = /^([a-z][a-z\d+.-]+):/i.exec(entry.url) ?? [];
   if (scheme === undefined)
-    throw new LockConfigError("url", entry.url, "a URL with a scheme, such as memory: or sqlite:./locks.db");
+    throw new LockConfigError("url", masked(entry.url), "a URL with a scheme, such as memory: or sqlite:./locks.db");
   const name = scheme.toLowerCase();
   const create = name === "memory" ? createMemory : await loadAdapter(name);
   return { provider: await create(entry, context), owned: true };
@@ -35,6 +35,11 @@ function entryOf(where: unknown): Config {
   const accepted =
     "a URL such as sqlite:./locks.db, { url, ...options }, a LockProvider, or DLOCK_URL in the environment";
   throw new LockConfigError("where", where, accepted);
+}
+
+/** Without what may be a user and a password. */
+function masked(url: string): string {
+  return url.replace(/[^/]*@/, "…@");
 }
 
 function isProvider(where: unknown): where is LockProvider {

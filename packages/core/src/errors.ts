@@ -137,10 +137,13 @@ export function asLockError(error: unknown, key?: string): LockError {
 
 /** The answer came when the hold it tells of may have ended: it proves nothing any more. */
 export function lateAnswer({ key, ttl }: { readonly key: string; readonly ttl: number }): LockBackendError {
-  return new LockBackendError(`the answer about "${key}" took as long as its lease of ${ttl} ms`, {
-    key,
-    retryable: true,
-  });
+  return new LockBackendError(
+    `the answer about "${key}" came too late: its lease of ${ttl} ms or its session was over`,
+    {
+      key,
+      retryable: true,
+    },
+  );
 }
 
 function show(value: unknown): string {

@@ -21,7 +21,7 @@ export class Line {
   readonly #terms: Want;
   readonly #waiters = new Set<Waiter>();
   readonly #patience = new Alarm(() => this.#endPatience(), { background: false });
-  readonly #suspicion = new Alarm(() => this.#queue.suspectSelf(this.#terms), { background: true });
+  readonly #suspicion = new Alarm(() => this.#suspect(), { background: true });
   /** Aborts when the claim in line is of no use any more: nobody is left to contend for, or its session is gone. */
   #over = new AbortController();
   /** Monotonic ms since when the backend has given no answer. */
@@ -175,6 +175,10 @@ export class Line {
       const message = `the backend gave no answer about "${key}" for ${backendTimeout} ms`;
       waiter.fail(new LockBackendError(message, { key, cause: this.#trouble, retryable: true }));
     }
+  }
+
+  #suspect(): void {
+    this.#suspicion.set(this.#queue.suspectSelf(this.#terms));
   }
 
   #failAll(error: unknown): void {

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { monotonicNow } from "./clock.js";
 import { Contender, type Grant } from "./contender.js";
 import type { Emitter } from "./emitter.js";
-import { LockClosedError, LockError } from "./errors.js";
+import { LockClosedError, LockTimeoutError } from "./errors.js";
 import { HeldLock } from "./held-lock.js";
 import { Line } from "./line.js";
 import type { LockProvider } from "./provider.js";
@@ -99,13 +99,21 @@ export class Queue {
     this.emitter.emit("backendFailed", { ...about(want), error });
   }
 
-  /** A wait of two ttl for a lock that one section of this process has held all the while is likely a wait for itself. */
-  suspectSelf({ key, ttl }: Want): void {
+  /**
+   * A wait of two ttl for a lock that one section of this process has held all the while is likely a wait for itself.
+   * Returns when (monotonic ms) to look again.
+   */
+  suspectSelf({ key, ttl }: Want): number {
+    let next = Number.POSITIVE_INFINITY;
     for (const lock of this.#holds.get(key) ?? []) {
-      if (lock.heldFor < 2 * ttl) continue;
+      if (lock.heldFor < 2 * ttl) {
+        next = Math.min(next, monotonicNow() + 2 * ttl - lock.heldFor);
+        continue;
+      }
       const message = `"${key}" was waited for for ${2 * ttl} ms while "${lock.owner}" in this very process held it`;
       this.emitter.emit("warning", { code: "SELF_DEADLOCK", message: `${message}: does it wait for itself?`, key });
     }
+    return next;
   }
 
   async #serve(want: Want, start: (waiter: Waiter) => void): Promise<HeldLock | undefined> {
@@ -119,8 +127,8 @@ export class Queue {
       if (lock) this.emitter.emit("acquired", { ...about(want), fencingToken: lock.fencingToken, waited });
       return lock;
     } catch (reason) {
-      // Made in a timer or a driver's callback: here the stack names the caller.
-      if (reason instanceof LockError) Error.captureStackTrace(reason);
+      // Made in a timer: here the stack names the caller.
+      if (reason instanceof LockTimeoutError && reason !== want.signal?.reason) Error.captureStackTrace(reason);
       this.emitter.emit("abandoned", { ...about(want), waited: monotonicNow() - waiter.since, reason });
       throw reason;
     } finally {

@@ -12,6 +12,9 @@ import type { LockStatus } from "./provider.js";
 import type { Queue } from "./queue.js";
 import { checkWant, type Defaults } from "./want.js";
 
+// However long a backend is put up with while locks are wanted.
+const longestGoodbye = 10_000;
+
 /** The locks whose keys start with one prefix. */
 export class Scope implements Locks {
   readonly #queue: Queue;
@@ -90,7 +93,7 @@ export class Scope implements Locks {
   }
 
   async #close(grace: number, closeProvider: () => Promise<void>): Promise<void> {
-    await this.#queue.close(grace, this.#defaults.backendTimeout);
+    await this.#queue.close(grace, Math.min(this.#defaults.backendTimeout, longestGoodbye));
     await closeProvider();
   }
 

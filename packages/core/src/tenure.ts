@@ -27,7 +27,7 @@ export interface TenureListener {
 
 /** The monotonic time up to which a claim is certainly held, by an answer to what was asked at `asked`. */
 export function certainUntil(claim: Claim, asked: Moment, ttl: number): number {
-  if (asked.sleptSince) return Number.NEGATIVE_INFINITY;
+  if (asked.sleptSince || claim.lost?.aborted) return Number.NEGATIVE_INFINITY;
   return "certainUntil" in claim ? claim.certainUntil() : leaseEnd(asked, claim.ttl ?? ttl);
 }
 
@@ -171,7 +171,8 @@ export class Tenure {
       if (this.ended) return;
       const now = monotonicNow();
       this.#listener.renewFailed?.(error, this.deadline - now);
-      if (now < this.#renewUntil) this.#renewal.set(now + Math.min(1_000, this.ttl / 10));
+      // The listener may have given it up.
+      if (now < this.#renewUntil && !this.ended) this.#renewal.set(now + Math.min(1_000, this.ttl / 10));
     }
   }
 

@@ -68,6 +68,20 @@ test("only what we opened is closed, and everything of ours is released by then"
   expect(store.size).toBe(0);
 });
 
+test("releases that are under way have arrived by the time close returns", async () => {
+  const store = memoryStore();
+  const slow = faulty(
+    { release: (inner) => new Promise((resolve) => setTimeout(() => resolve(inner()), 40)) },
+    memoryProvider({ store }),
+  );
+  const locks = await createLocks(slow);
+  const [, other] = await Promise.all([locks.acquire("cut off"), locks.acquire("given up")]);
+  const released = other.release();
+  await locks.close();
+  expect(store.size).toBe(0);
+  expect(await released).toBe(true);
+});
+
 test("a place in line is given up by the time close returns", async () => {
   const store = memoryStore();
   const [locks, elsewhere] = await Promise.all([

@@ -18,7 +18,7 @@ test("every step of a lock's life is an event with what it took", async () => {
   const locks = await createLocks("memory:", { owner: "me" });
   const seen: [string, object][] = [];
   for (const name of names) locks.on(name, (event) => seen.push([name, event]));
-  const lock = await locks.acquire("k", { ttl: 30 });
+  const lock = await locks.acquire("k", { ttl: 300 });
   const waiter = locks.acquire("k");
   await until(() => seen.some(([name]) => name === "renewed"));
   await expect(locks.acquire("k", { waitTimeout: 1 })).rejects.toThrow();

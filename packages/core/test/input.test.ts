@@ -120,8 +120,10 @@ describe("a bad backend", () => {
   });
 
   test("never shows the credentials of its URL", async () => {
-    const error = await refusal(() => createLocks("mongodb://me:secret@db"));
-    expect(`${error.message} ${String(error.value)}`).not.toContain("secret");
+    for (const url of ["mongodb://me:secret@db", "redis//me:secret@db", "me:secret@db"]) {
+      const error = await refusal(() => createLocks(url));
+      expect(`${error.message} ${String(error.value)}`).not.toContain("secret");
+    }
   });
 
   test("is one that does not give what is required: both sides are named", async () => {

@@ -67,11 +67,11 @@ test("what a hold does later, it does in the async context that asked for it, no
   const holder = await locks.acquire("inner");
   const gate = deferred();
   const section = locks.withLock("outer", async () => {
-    await requests.run("first", async () => (await locks.acquire("inner", { ttl: 90 })).release());
+    await requests.run("first", async () => (await locks.acquire("inner", { ttl: 600 })).release());
     await gate.promise;
   });
   await until(async () => (await locks.inspect("inner")).waiters.length === 1);
-  const second = requests.run("second", () => locks.acquire("inner", { ttl: 90 }));
+  const second = requests.run("second", () => locks.acquire("inner", { ttl: 600 }));
   await holder.release();
   const lock = await second;
   await until(() => seen.length > 0);
@@ -81,7 +81,7 @@ test("what a hold does later, it does in the async context that asked for it, no
       resolve(locks.acquire("outer", { waitTimeout: 20 }).catch((reason: unknown) => reason)),
     ),
   );
-  await locks.withLock("other", async () => (await lock.extend(20), undefined));
+  await locks.withLock("other", async () => (await lock.extend(30), undefined));
   for (const end = performance.now() + 60; performance.now() < end;);
   expect(await inListener).toMatchObject({ code: "LOCK_TIMEOUT" });
   gate.resolve();

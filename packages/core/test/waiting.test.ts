@@ -61,6 +61,23 @@ test("a grant that comes after its caller's deadline is not handed out, although
   await until(async () => (await locks.inspect("k")).holders.length === 0);
 });
 
+test("nor is one whose answer the loop was too busy to take in time", async () => {
+  const store = memoryStore();
+  const provider = faulty(
+    {
+      tryAcquire: async (inner) => {
+        const token = await inner();
+        for (const end = performance.now() + 60; performance.now() < end;);
+        return token;
+      },
+    },
+    memoryProvider({ store }),
+  );
+  const locks = await createLocks(provider);
+  await expect(locks.acquire("k", { waitTimeout: 30 })).rejects.toBeInstanceOf(LockTimeoutError);
+  await until(() => store.size === 0);
+});
+
 test("an abort ends the wait at once with the signal's own reason, and leaves nothing behind", async () => {
   const locks = await createLocks("memory:");
   const holder = await locks.acquire("k");
@@ -187,6 +204,20 @@ test("a backend that stays silent ends any wait after backendTimeout, each count
   });
   for (const took of await Promise.all(waits)) expect(took).toBeGreaterThanOrEqual(99);
   await expect(locks.tryAcquire("k")).rejects.toBeInstanceOf(LockBackendError);
+});
+
+test("patience is counted from the first failure, not from the last", async () => {
+  let tries = 0;
+  const provider = faulty({
+    tryAcquire: async () => {
+      tries++;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      throw Object.assign(new Error("cut"), { retryable: true });
+    },
+  });
+  const locks = await createLocks(provider, { backendTimeout: 250 });
+  await expect(locks.acquire("k")).rejects.toMatchObject({ code: "LOCK_BACKEND", cause: { message: "cut" } });
+  expect(tries).toBeLessThanOrEqual(3);
 });
 
 test("an error that will not pass ends the wait at once", async () => {
@@ -411,11 +442,19 @@ test("a process that waits with a deadline stays alive to be told", async () => 
 test("a wait of two ttl for what this very process holds is reported, naming the holder", async () => {
   const warnings: { code: string; message: string }[] = [];
   const locks = await createLocks("memory:", { on: { warning: (notice) => warnings.push(notice) } });
-  const holder = await locks.acquire("k", { ttl: 40, owner: "importer" });
-  const waiter = locks.acquire("k", { ttl: 40 });
+  const holder = await locks.acquire("k", { ttl: 200, owner: "importer" });
+  const waiter = locks.acquire("k", { ttl: 200 });
   await until(() => warnings.length > 0);
   expect(warnings).toMatchObject([{ code: "SELF_DEADLOCK", key: "k", message: expect.stringContaining('"importer"') }]);
   await holder.release();
   await (await waiter).release();
   expect(warnings).toHaveLength(1);
+});
+
+test("a wait for locks that change hands is not suspected", async () => {
+  const warnings: unknown[] = [];
+  const locks = await createLocks("memory:", { on: { warning: (notice) => warnings.push(notice) } });
+  const section = () => locks.withLock("k", { ttl: 200 }, () => new Promise((resolve) => setTimeout(resolve, 20)));
+  await Promise.all(Array.from({ length: 30 }, section));
+  expect(warnings).toEqual([]);
 });
