@@ -95,7 +95,7 @@ export class LockClosedError extends LockError {
   }
 }
 
-/** A value that cannot work. Names the `field`, the `value` and what is `accepted`. */
+/** A value that cannot work. Names the `field`, the `value` (a URL without its user and password) and what is `accepted`. */
 export class LockConfigError extends LockError {
   static {
     this.prototype.name = "LockConfigError";
@@ -106,11 +106,26 @@ export class LockConfigError extends LockError {
   readonly accepted: string;
 
   constructor(field: string, value: unknown, accepted: string, key?: string, cause?: unknown) {
-    super(`${field}: ${show(value)} is not accepted; expected ${accepted}`, key, cause);
+    const shown = masked(value);
+    super(`${field}: ${show(shown)} is not accepted; expected ${accepted}`, key, cause);
     this.field = field;
-    this.value = value;
+    this.value = shown;
     this.accepted = accepted;
   }
+}
+
+const codes: readonly unknown[] = [
+  "LOCK_TIMEOUT",
+  "LOCK_LOST",
+  "LOCK_REENTRY",
+  "LOCK_BACKEND",
+  "LOCK_CLOSED",
+  "LOCK_CONFIG",
+] satisfies LockErrorCode[];
+
+/** Whether it is an error of dlock, of this copy of the package or of another one. */
+export function isLockError(error: unknown): error is LockError {
+  return error instanceof LockError || (error instanceof Error && "code" in error && codes.includes(error.code));
 }
 
 /** Whether the same call may succeed later. */
@@ -125,7 +140,7 @@ export function hadNoEffect(error: unknown): boolean {
 
 /** What a provider rejected with, as an error of dlock. */
 export function asLockError(error: unknown, key?: string): LockError {
-  if (error instanceof LockError) return error;
+  if (isLockError(error)) return error;
   const said = error instanceof Error ? error.message : String(error);
   const about = key === undefined ? "" : ` about "${key}"`;
   return new LockBackendError(`the backend failed${about}: ${said}`, {
@@ -144,6 +159,11 @@ export function lateAnswer({ key, ttl }: { readonly key: string; readonly ttl: n
       retryable: true,
     },
   );
+}
+
+/** Errors are printed; credentials are not. */
+function masked(value: unknown): unknown {
+  return typeof value === "string" ? value.replace(/\/\/[^/?#]*@/, "//…@") : value;
 }
 
 function show(value: unknown): string {

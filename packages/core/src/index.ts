@@ -3,6 +3,7 @@ export { createLocks } from "./create-locks.js";
 export {
   asLockError,
   hadNoEffect,
+  isLockError,
   isRetryable,
   LockBackendError,
   type LockBackendErrorOptions,

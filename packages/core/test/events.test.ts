@@ -1,5 +1,5 @@
 import { createLocks, type LockEventName } from "@dlock/core";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { until } from "./support.js";
 
 const names: LockEventName[] = [
@@ -70,8 +70,7 @@ test("the unsubscribe ends exactly its own subscription", async () => {
 
 test("a listener that throws or rejects is a process warning, and the section goes on", async () => {
   const warnings: string[] = [];
-  const hear = (warning: Error) => warnings.push(warning.message);
-  process.on("warning", hear);
+  const emitWarning = vi.spyOn(process, "emitWarning").mockImplementation((text) => void warnings.push(String(text)));
   const locks = await createLocks("memory:", {
     on: {
       acquired: () => {
@@ -86,5 +85,5 @@ test("a listener that throws or rejects is a process warning, and the section go
     "a listener of dlock failed: Error: thrown by a listener",
     "a listener of dlock failed: Error: rejected by a listener",
   ]);
-  process.off("warning", hear);
+  emitWarning.mockRestore();
 });
