@@ -1,0 +1,39 @@
+import type { Law } from "./law.js";
+import { cleanup } from "./laws/cleanup.js";
+import { exclusion } from "./laws/exclusion.js";
+import { faults } from "./laws/faults.js";
+import { guarantees } from "./laws/guarantees.js";
+import { input } from "./laws/input.js";
+import { leases } from "./laws/leases.js";
+import { loss } from "./laws/loss.js";
+import { order } from "./laws/order.js";
+import { ownership } from "./laws/ownership.js";
+import { processes } from "./laws/processes.js";
+import { renewal } from "./laws/renewal.js";
+import { server } from "./laws/server.js";
+import { tokens } from "./laws/tokens.js";
+import { waiting } from "./laws/waiting.js";
+import { wakeUps } from "./laws/wake-ups.js";
+
+const groups: readonly Law[] = [
+  ...guarantees,
+  ...exclusion,
+  ...leases,
+  ...ownership,
+  ...tokens,
+  ...loss,
+  ...renewal,
+  ...waiting,
+  ...wakeUps,
+  ...order,
+  ...cleanup,
+  ...input,
+  ...faults,
+  ...server,
+  ...processes,
+];
+
+/** Those that run alone come last: with a runner that is concurrent they would hold up the others. */
+export const codeOfLaws: readonly Law[] = groups.toSorted(
+  (one, other) => Number(one.alone ?? false) - Number(other.alone ?? false),
+);

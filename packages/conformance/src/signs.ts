@@ -1,0 +1,32 @@
+import type { Locks, Signal } from "@dlock/core";
+import { now } from "./time.js";
+
+/** The moment at which a signal aborts. */
+export function aborted(signal: Signal): Promise<number> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(now());
+    signal.addEventListener("abort", () => resolve(now()), { once: true });
+  });
+}
+
+/** Until a call of these locks was told that the lock is not free. */
+export function contended(locks: Locks): Promise<void> {
+  return new Promise((resolve) => {
+    const off = locks.on("contended", () => {
+      off();
+      resolve();
+    });
+  });
+}
+
+/** Notes that the event loop turns: what happened while it stood still, this process could not know. */
+export class TurnWatch {
+  readonly #turns: number[] = [];
+  readonly #timer: ReturnType<typeof setInterval> = setInterval(() => this.#turns.push(now()), 3);
+
+  /** Whether the loop was turning between two moments. Ends the watch. */
+  turned(from: number, to: number): boolean {
+    clearInterval(this.#timer);
+    return this.#turns.filter((turn) => from < turn && turn < to).length > 2;
+  }
+}

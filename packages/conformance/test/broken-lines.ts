@@ -1,0 +1,50 @@
+import type { ClaimRequest } from "@dlock/core";
+import { ModelStore } from "./model-store.js";
+
+export class JoinsEverybody extends ModelStore {
+  override joins(): boolean {
+    return true;
+  }
+}
+
+export class WaitsForTheDead extends ModelStore {
+  override patience(): number {
+    return 100_000;
+  }
+}
+
+export class ServesTheLastFirst extends ModelStore {
+  override join(key: string, { id, owner }: ClaimRequest): void {
+    const line = this.lines.get(key) ?? [];
+    if (!line.some((place) => place.id === id)) line.unshift({ id, owner });
+    this.lines.set(key, line);
+  }
+}
+
+export class SendsAskersToTheEnd extends ModelStore {
+  override join(key: string, request: ClaimRequest): void {
+    this.leave(key, request.id);
+    super.join(key, request);
+  }
+}
+
+export class LetsNewcomersIn extends ModelStore {
+  override mayTake(): boolean {
+    return true;
+  }
+}
+
+export class ForgetsToWakeAtExpiry extends ModelStore {
+  override wakeIn(): void {}
+}
+
+/** And gives them their time when their turn comes. */
+export class KeepsThePlacesOfThoseWhoLeft extends ModelStore {
+  override release(request: ClaimRequest): void {
+    if (this.owns(request.key, request)) super.release(request);
+  }
+
+  override patience(): number {
+    return 600;
+  }
+}

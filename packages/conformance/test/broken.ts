@@ -1,0 +1,14 @@
+import type { Harness } from "@dlock/conformance";
+
+/** A provider with one defect. */
+export interface Broken {
+  readonly harness: () => Harness;
+  /** The law meant for it. */
+  readonly breaks: string;
+  /** Other laws that it cannot but break, by reason. */
+  readonly also?: Readonly<Record<string, readonly string[]>> | undefined;
+}
+
+export function brokenLaws({ breaks, also = {} }: Broken): readonly string[] {
+  return [breaks, ...Object.values(also).flat()];
+}

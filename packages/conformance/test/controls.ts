@@ -1,0 +1,31 @@
+import type { Claim, LeaseClaim } from "@dlock/core";
+import type { Harness } from "@dlock/conformance";
+import { LetsNewcomersIn } from "./broken-lines.js";
+import { modelHarness, type Client } from "./model-harness.js";
+import { HeartbeatClaim } from "./heartbeat-claim.js";
+
+/** What is broken elsewhere, whole, with other guarantees: it obeys every law. */
+export const controls: Readonly<Record<string, () => Harness>> = {
+  "lives by leases": () => modelHarness(),
+  "lives by a session": () => modelHarness({ client: alive("session"), guarantees: { alive: "session" } }),
+  "lives by a connection": () => modelHarness({ client: alive("connection"), guarantees: { alive: "connection" } }),
+  "polls, and keeps no order": () =>
+    modelHarness({
+      store: new LetsNewcomersIn(),
+      client: () => (request, remote) => polled(remote(request)),
+      guarantees: { waiting: "poll", order: "none" },
+    }),
+  "keeps holds at a failover": () => modelHarness({ guarantees: { failover: "keeps" } }),
+};
+
+function alive(by: "session" | "connection"): () => Client {
+  return () => (request, remote) => new HeartbeatClaim(remote(request), request.ttl, by);
+}
+
+function polled(claim: Claim): LeaseClaim {
+  return {
+    tryAcquire: (deadline) => claim.tryAcquire(deadline),
+    renew: async (ttl) => (await claim.renew?.(ttl)) ?? true,
+    release: () => claim.release(),
+  };
+}
