@@ -1,0 +1,55 @@
+import type { VersionDialect } from "./dialect.js";
+
+/** Of the table and of what its columns mean. A release that changes either counts it up. */
+export const layout = 1;
+
+const now = "CAST(round(unixepoch('subsec') * 1000) AS INTEGER)";
+const day = 24 * 60 * 60 * 1000;
+
+/**
+ * SQLite. Times are Unix ms, versions Unix µs or the version before plus one, whichever is larger.
+ *
+ * A free row is deleted a day after its last acquisition: from then on the clock alone keeps tokens growing, and it would
+ * have to go back by more than a day, which no mistaken time zone does.
+ */
+export function sqliteDialect(name: string): VersionDialect {
+  const table = `"${name}"`;
+  return {
+    schema: [
+      `CREATE TABLE IF NOT EXISTS ${table} (
+  key TEXT NOT NULL COLLATE BINARY PRIMARY KEY, -- the lock; the row without a key tells the layout
+  claim TEXT NOT NULL,                          -- who has the lease; empty once it was given up
+  owner TEXT NOT NULL,                          -- the label of that claim, for people
+  version INTEGER NOT NULL,                     -- the fencing token
+  expires INTEGER NOT NULL                      -- when the lease ends, in Unix ms
+) STRICT, WITHOUT ROWID`,
+      `CREATE INDEX IF NOT EXISTS "${name}_version" ON ${table} (version)`,
+      `INSERT INTO ${table} (key, claim, owner, version, expires)
+VALUES ('', '', 'layout of dlock', ${layout}, ${2n ** 63n - 1n}) ON CONFLICT DO NOTHING`,
+    ],
+    exists: `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '${name}' COLLATE NOCASE`,
+    layout: `SELECT version AS layout FROM ${table} WHERE key = ''`,
+    // A repeat while the lease lasts keeps the version. A lease that ended was a hold that ended, even if nobody else
+    // came: what the claim takes then is another hold, and its token has to fence off what the first one left running.
+    take: `INSERT INTO ${table} AS lease (key, claim, owner, version, expires)
+VALUES (:key, :claim, :owner, ${now} * 1000, ${now} + CAST(:ttl AS INTEGER))
+ON CONFLICT (key) DO UPDATE SET
+  claim = excluded.claim,
+  owner = excluded.owner,
+  version = CASE WHEN lease.claim = excluded.claim AND lease.expires > ${now} THEN lease.version
+    ELSE max(lease.version + 1, excluded.version) END,
+  expires = excluded.expires
+WHERE lease.claim = excluded.claim OR lease.expires <= ${now}
+RETURNING CAST(version AS TEXT) AS token`,
+    renew: `UPDATE ${table} SET expires = ${now} + CAST(:ttl AS INTEGER)
+WHERE key = :key AND claim = :claim AND expires > ${now} RETURNING 1 AS renewed`,
+    giveUp: `UPDATE ${table} SET claim = '', expires = 0 WHERE key = :key AND claim = :claim RETURNING 1 AS ended`,
+    remaining: `SELECT expires - ${now} AS remaining FROM ${table} WHERE key = :key`,
+    holder: `SELECT owner, CAST(version AS TEXT) AS token, expires - ${now} AS remaining FROM ${table}
+WHERE key = :key AND claim <> '' AND expires > ${now}`,
+    evict: `UPDATE ${table} SET claim = '', expires = 0
+WHERE key = :key AND claim <> '' AND expires > ${now} RETURNING 1 AS ended`,
+    sweep: `DELETE FROM ${table} WHERE key IN (SELECT key FROM ${table}
+WHERE version < (${now} - ${day}) * 1000 AND expires < ${now} - ${day} ORDER BY version LIMIT 128)`,
+  };
+}

@@ -1,0 +1,30 @@
+import type { Bindings, Row } from "./database.js";
+import type { Connection } from "./knex-client.js";
+
+/**
+ * One statement in a transaction of its own, start to end within this call. Not left to autocommit: under libsql a
+ * prepared statement that met a locked database stays open, and what follows it on the connection reports success, is
+ * not committed and keeps everybody else out. `exec` leaves nothing open, and after BEGIN IMMEDIATE nothing is busy.
+ */
+export function runAlone(connection: Connection, sql: string, bindings: Bindings): readonly Row[] {
+  if (sql.startsWith("SELECT")) return connection.prepare(sql).all(bindings) as Row[];
+  connection.exec("BEGIN IMMEDIATE");
+  try {
+    const statement = connection.prepare(sql);
+    const rows = statement.reader ? statement.all(bindings) : [];
+    if (!statement.reader) statement.run(bindings);
+    connection.exec("COMMIT");
+    return rows as Row[];
+  } catch (error) {
+    rollBack(connection);
+    throw error;
+  }
+}
+
+function rollBack(connection: Connection): void {
+  try {
+    connection.exec("ROLLBACK");
+  } catch {
+    // SQLite has done so already, after a failed COMMIT or on a full disk.
+  }
+}

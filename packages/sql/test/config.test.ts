@@ -1,0 +1,99 @@
+import { join, relative } from "node:path";
+import { createLocks, LockConfigError, type ProviderEntry } from "@dlock/core";
+import { createProvider, schema, type SqlOptions, sqlProvider } from "@dlock/sql";
+import { expect, onTestFinished, test } from "vitest";
+import { directory, foreign } from "./store.js";
+
+const context = { emit: () => {} };
+
+function refusal(entry: ProviderEntry): unknown {
+  try {
+    void createProvider(entry, context).close();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+test.each([
+  ["sqlite:", "url", "sqlite:./locks.db or sqlite:///path"],
+  ["sqlite:?table=t", "url", "sqlite:./locks.db"],
+  ["sqlite::memory:", "url", "nobody else would see locks in memory"],
+  ["sqlite:a%00b.db", "url", "a path without NUL"],
+  ["sqlite://server/locks.db", "url", "a file has no host"],
+  ["sqlite:./100%.db", "url", "%25"],
+  ["sqlite:./locks.db?tabel=t", "url", "only strategy, table, driver"],
+  ["sqlite:./locks.db?table=a-b", "table", "letters, digits and underscores"],
+  ["sqlite:./locks.db?table=sqlite_locks", "table", "not SQLite's own"],
+  ["sqlite:./locks.db?driver=sqlite3", "driver", '"better-sqlite3" or "libsql"'],
+  ["sqlite:./locks.db?strategy=for-update", "strategy", '"version", the only strategy of this version'],
+  ["postgres://me:secret@db/app", "url", "the only databases of this version of @dlock/sql"],
+  ["mysql://db/app", "url", "the only databases of this version of @dlock/sql"],
+])("%s is refused, naming %s and what is accepted", (url, field, accepted) => {
+  const error = refusal({ url });
+  expect(error).toBeInstanceOf(LockConfigError);
+  expect(error).toMatchObject({ field, accepted: expect.stringContaining(accepted) as string });
+});
+
+test("a refusal shows no credentials", () => {
+  for (const url of ["postgres://me:secret@db/app", "sqlite://me:secret@host/locks.db"]) {
+    const { message, value } = refusal({ url }) as LockConfigError;
+    expect(`${message} ${String(value)}`).not.toContain("secret");
+  }
+});
+
+test("options beside the URL are checked like those in it", () => {
+  expect(refusal({ url: "sqlite:./locks.db", tabel: "t" })).toMatchObject({ code: "LOCK_CONFIG", value: "tabel" });
+  expect(refusal({ url: "sqlite:./locks.db", table: 7 })).toMatchObject({
+    code: "LOCK_CONFIG",
+    field: "table",
+    value: 7,
+  });
+  expect(refusal({ url: "sqlite:./locks.db", strategy: "advisory" })).toMatchObject({ field: "strategy" });
+});
+
+test("options may be in the URL, or beside it in the entry, which wins", async () => {
+  const file = join(directory(), "my locks #1.db");
+  const url = `sqlite://${file.replaceAll(" ", "%20")}?table=one&driver=libsql&strategy=version`;
+  for (const entry of [{ url }, { url, table: "two" }]) {
+    const provider = createProvider(entry, context);
+    await provider.connect();
+    await provider.close();
+  }
+  const tables = foreign(file).prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").all();
+  expect(tables).toEqual([{ name: "one" }, { name: "two" }]);
+});
+
+test("a relative path starts at the working directory, and createLocks opens the file only when it is used", async () => {
+  const file = join(directory(), "locks.db");
+  const [here, there] = [
+    await createLocks(`sqlite:${relative(process.cwd(), file)}`),
+    await createLocks(new URL(`file://${file}`.replace("file:", "sqlite:"))),
+  ];
+  onTestFinished(async () => {
+    await here.close();
+    await there.close();
+  });
+  const lock = await here.acquire("key");
+  expect(await there.tryAcquire("key")).toBeUndefined();
+  expect(await lock.release()).toBe(true);
+  expect(await there.tryWithLock("key", () => "ran")).toEqual({ result: "ran" });
+  await (await createLocks("sqlite:/nowhere/locks.db")).close();
+});
+
+test("sqlProvider refuses what it does not know", () => {
+  const options: SqlOptions = { strategy: "version" };
+  const refused =
+    (where: unknown, given: unknown = options) =>
+    () =>
+      sqlProvider(where as never, given as never);
+  expect(refused({ filename: "" })).toThrow(/filename: ""/);
+  expect(refused({ filename: ":memory:" })).toThrow(/filename.*nobody else would see/);
+  expect(refused({ file: "./locks.db" })).toThrow(/only filename, driver/);
+  expect(refused("./locks.db")).toThrow(LockConfigError);
+  expect(refused({ filename: "./locks.db" }, { strategy: "for-update" })).toThrow(/the only strategy of this version/);
+  expect(refused({ filename: "./locks.db" }, {})).toThrow(LockConfigError);
+  expect(refused({ filename: "./locks.db" }, { ...options, ttl: 1 })).toThrow(/only strategy, table, emit/);
+  expect(() => schema("postgres" as never)).toThrow(LockConfigError);
+  expect(() => schema("sqlite", 'a"b')).toThrow(LockConfigError);
+});
