@@ -24,6 +24,11 @@ export class TurnWatch {
   readonly #turns: number[] = [];
   readonly #timer: ReturnType<typeof setInterval> = setInterval(() => this.#turns.push(now()), 3);
 
+  constructor() {
+    // A law that fails before the watch ends must not keep the process alive.
+    this.#timer.unref();
+  }
+
   /** Whether the loop was turning between two moments. Ends the watch. */
   turned(from: number, to: number): boolean {
     clearInterval(this.#timer);

@@ -15,7 +15,7 @@ export interface Backend {
 
 /** The provider that `where`, or else DLOCK_URL, names. Throws `LockConfigError`. */
 export async function openBackend(where: Where | undefined, context: ProviderContext): Promise<Backend> {
-  const chosen = where ?? process.env["DLOCK_URL"];
+  const chosen = where === undefined ? process.env["DLOCK_URL"] : where;
   if (isProvider(chosen)) return { provider: chosen, owned: false };
   const entry = entryOf(chosen);
   const [, scheme] = /^([a-z][a-z\d+.-]+):/i.exec(entry.url) ?? [];

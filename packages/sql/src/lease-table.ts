@@ -78,7 +78,10 @@ export class LeaseTable {
   }
 
   async #checkLayout(patience: Patience): Promise<number | undefined> {
-    const [row] = await this.#database.query(this.#sql.layout, {}, patience);
+    const [row] = await this.#database.query(this.#sql.layout, {}, patience).catch((error: unknown) => {
+      if (!/no such column/.test(String(error))) throw error;
+      throw new LockConfigError("table", this.#name, "a table of dlock's, or a name that is free", undefined, error);
+    });
     if (row === undefined) return undefined;
     const found = Number(row["layout"]);
     if (found === layout) return found;

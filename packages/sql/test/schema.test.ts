@@ -112,3 +112,13 @@ test("a file that was replaced while it was in use is noticed: its holds are los
   expect(both).toEqual([undefined, false, undefined]);
   expect(notices).toMatchObject([{ code: "DATABASE_REPLACED" }]);
 });
+
+test("somebody else's table of that name is refused, and left alone", async () => {
+  const file = join(directory(), "locks.db");
+  foreign(file).exec("CREATE TABLE dlock_leases (a TEXT)");
+  await expect(open(file).connect()).rejects.toMatchObject({
+    code: "LOCK_CONFIG",
+    field: "table",
+    value: "dlock_leases",
+  });
+});
