@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from "node:async_hooks";
+import { AsyncResource } from "node:async_hooks";
 import { monotonicNow } from "./clock.js";
 import { Contender, type Grant } from "./contender.js";
 import type { Emitter } from "./emitter.js";
@@ -19,7 +19,7 @@ export class Queue {
   readonly #waiters = new Set<Waiter>();
   readonly #holds = new Map<string, Set<HeldLock>>();
   readonly #unfinished = new Set<Promise<void>>();
-  readonly #outside = AsyncLocalStorage.snapshot();
+  readonly #outside = new AsyncResource("LOCK_QUEUE");
   #closed = false;
 
   constructor(provider: LockProvider, emitter: Emitter) {
@@ -145,7 +145,7 @@ export class Queue {
     this.#lines.set(name, first);
     first.join(waiter);
     // In a context of its own: the line outlives the call that opened it, and serves others.
-    this.#outside(() => this.finish(first.serve(() => this.#lines.delete(name))));
+    this.#outside.runInAsyncScope(() => this.finish(first.serve(() => this.#lines.delete(name))));
   }
 
   #held(): HeldLock[] {

@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from "node:async_hooks";
+import { AsyncResource } from "node:async_hooks";
 import { Alarm } from "./alarm.js";
 import { monotonicNow } from "./clock.js";
 import { asLockError, LockTimeoutError } from "./errors.js";
@@ -29,7 +29,7 @@ export class Waiter {
   /** What goes wrong at present, for whoever reads the timeout. */
   trouble: () => unknown = () => undefined;
   /** What a hold does later, it does in the async context that asked for it. */
-  readonly #inContext = AsyncLocalStorage.snapshot();
+  readonly #context = new AsyncResource("LOCK_WAITER");
   readonly #alarm = new Alarm(() => this.timeOut(), { background: false });
   #settle: Settle | undefined;
   #stopListening: () => void = () => {};
@@ -51,7 +51,7 @@ export class Waiter {
     if (this.waiting && monotonicNow() >= this.deadline) this.timeOut();
     if (!this.waiting) return false;
     try {
-      const lock = this.#inContext(hold);
+      const lock = this.#context.runInAsyncScope(hold);
       return this.#end("took", (settle) => settle.resolve(lock));
     } catch (error) {
       this.fail(asLockError(error, this.want.key));
