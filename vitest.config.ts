@@ -1,8 +1,15 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
+
+// Leaving a backend out is explicit: `DLOCK_TEST_BACKENDS`, a list or `none`. The testbed says at the end what was run.
+const chosen = process.env["DLOCK_TEST_BACKENDS"];
+const leftOut = ["redis"].filter((backend) => chosen && !chosen.split(",").includes(backend));
 
 export default defineConfig({
   test: {
     include: ["packages/*/test/**/*.test.ts", "examples/*/test/**/*.test.ts"],
+    exclude: [...configDefaults.exclude, ...leftOut.map((backend) => `packages/${backend}/**`)],
+    // Sees to real servers, and says at the end which were run.
+    globalSetup: ["packages/testbed/dist/vitest.js"],
     pool: "forks",
     // Tests that look for leaks force a collection.
     execArgv: ["--expose-gc"],

@@ -1,0 +1,45 @@
+/** What has to be on a machine so that servers of a backend can be started. */
+export interface Software {
+  readonly backend: Backend;
+  /** Names or paths: the first that is found. */
+  readonly commands: readonly string[];
+  /** Whom the server runs as when root starts it: the first that exists. */
+  readonly users: readonly string[];
+  readonly image: string;
+  readonly packages: { readonly apt: readonly string[]; readonly brew: readonly string[] };
+}
+
+export const backends = ["redis"] as const;
+export type Backend = (typeof backends)[number];
+
+export function software(backend: Backend): Software {
+  switch (backend) {
+    case "redis":
+      return {
+        backend,
+        commands: (process.env["DLOCK_BIN_REDIS"] ?? "redis-server,valkey-server").split(","),
+        users: ["redis", "valkey", "nobody"],
+        image: process.env["DLOCK_IMAGE_REDIS"] ?? "redis:8",
+        packages: { apt: ["redis-server"], brew: ["redis"] },
+      };
+  }
+}
+
+/** Which backends this run is about: `DLOCK_TEST_BACKENDS`, a list or `none`; all by default. */
+export function selectedBackends(): readonly Backend[] {
+  const chosen = process.env["DLOCK_TEST_BACKENDS"];
+  if (!chosen) return backends;
+  if (chosen === "none") return [];
+  const names = chosen.split(",").map((name) => name.trim());
+  const odd = names.find((name) => !backends.some((backend) => backend === name));
+  if (odd !== undefined)
+    throw new Error(`DLOCK_TEST_BACKENDS names "${odd}"; there are: ${backends.join(", ")}, or none`);
+  return backends.filter((backend) => names.includes(backend));
+}
+
+/** For `describe.runIf`. */
+export const isSelected = (backend: Backend): boolean => selectedBackends().includes(backend);
+
+/** The server that is lent instead of started: `DLOCK_TEST_REDIS_URL`. */
+export const lentUrl = (backend: Backend): string | undefined =>
+  process.env[`DLOCK_TEST_${backend.toUpperCase()}_URL`] || undefined;

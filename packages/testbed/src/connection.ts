@@ -1,0 +1,76 @@
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+import { Lane } from "./lane.js";
+import type { Target, Weather } from "./proxy.js";
+
+/** One client's connection through a proxy. */
+export class Connection {
+  /** Both ends are closed. */
+  readonly gone: Promise<void>;
+  readonly #client: Socket;
+  readonly #target: Target;
+  readonly #weather: Weather;
+  #upstream: Socket | undefined;
+  #lanes: readonly Lane[] = [];
+  #truncating = false;
+  #torn = false;
+
+  constructor(client: Socket, target: Target, weather: Weather) {
+    this.#client = client;
+    this.#target = target;
+    this.#weather = weather;
+    this.gone = closed(client).then(() => this.#upstream && closed(this.#upstream));
+    client.on("error", () => {});
+    this.notice();
+  }
+
+  /** Replies are missing. */
+  get torn(): boolean {
+    return this.#torn;
+  }
+
+  truncate(): void {
+    this.#truncating = true;
+  }
+
+  /** The weather has changed. */
+  notice(): void {
+    // A connection that was made into a frozen link reaches the server when the link thaws.
+    if (!this.#upstream && !this.#weather.frozen.requests) this.#open();
+    for (const lane of this.#lanes) lane.pass();
+  }
+
+  break(): void {
+    this.#client.destroy();
+    this.#upstream?.destroy();
+  }
+
+  #open(): void {
+    const upstream = connect({ ...this.#target, allowHalfOpen: true, noDelay: true });
+    this.#upstream = upstream;
+    upstream.on("error", () => {});
+    this.#lanes = [
+      new Lane("requests", this.#client, upstream, this.#weather, (data) => void upstream.write(data)),
+      new Lane("replies", upstream, this.#client, this.#weather, (data) => this.#reply(data)),
+    ];
+    // Not read until now: accepted paused.
+    this.#client.resume();
+  }
+
+  #reply(data: Buffer): void {
+    if (this.#weather.dropping) {
+      this.#torn = true;
+    } else if (this.#truncating) {
+      this.#client.end(data.subarray(0, Math.ceil(data.length / 2)), () => this.break());
+    } else {
+      this.#client.write(data);
+    }
+  }
+}
+
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.closed) resolve();
+    else socket.once("close", () => resolve());
+  });
+}

@@ -1,0 +1,10 @@
+export { isSelected, selectedBackends, type Backend } from "./backend.js";
+export type { Direction, Link } from "./link.js";
+export { Proxy } from "./proxy.js";
+export { openRedis, startRedis, type Redis, type RedisLink, type StartedRedis } from "./redis.js";
+export type { RedisConfig } from "./redis-server.js";
+export type { Server } from "./server.js";
+export type { Links } from "./links.js";
+export { startRedisQuorum, type RedisGroup } from "./redis-group.js";
+export { startRedisCluster, type RedisCluster } from "./redis-cluster.js";
+export { startRedisSentinel, type RedisSentinel } from "./redis-sentinel.js";

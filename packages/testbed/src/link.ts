@@ -1,0 +1,18 @@
+export type Direction = "requests" | "replies";
+
+/** The way to a server, which can be disturbed; existing and new connections alike. */
+export interface Link {
+  readonly port: number;
+  /** Nothing arrives any more and nobody is told: sockets stay open, new connections are accepted and hang. What was sent arrives after `heal`. */
+  freeze(direction?: Direction): void;
+  /** Every connection breaks, new ones are refused. */
+  cut(): void;
+  /** Each direction (or the one) takes `ms` longer. */
+  delay(ms: number, direction?: Direction): void;
+  /** Requests arrive, replies vanish; a connection that lost some of them breaks at `heal`, since a stream has no holes. */
+  dropReplies(): void;
+  /** On every connection that is open now, the next reply stops in the middle and the connection breaks. */
+  truncate(): void;
+  /** As it was before; what was held back arrives. */
+  heal(): void;
+}

@@ -1,0 +1,108 @@
+import { createServer } from "node:net";
+import type { Server, Socket } from "node:net";
+import { Connection } from "./connection.js";
+import type { Direction, Link } from "./link.js";
+import { freePort, loopback } from "./port.js";
+
+export interface Target {
+  readonly port: number;
+  readonly host: string;
+}
+
+/** What is wrong with a link at the moment. */
+export interface Weather {
+  readonly frozen: Record<Direction, boolean>;
+  readonly delay: Record<Direction, number>;
+  dropping: boolean;
+}
+
+/** A TCP proxy on loopback. */
+export class Proxy implements Link {
+  readonly port: number;
+  readonly #target: Target;
+  readonly #connections = new Set<Connection>();
+  readonly #weather: Weather = {
+    frozen: { requests: false, replies: false },
+    delay: { requests: 0, replies: 0 },
+    dropping: false,
+  };
+  #server: Server | undefined;
+
+  private constructor(port: number, target: Target) {
+    this.port = port;
+    this.#target = target;
+  }
+
+  static async start(port: number, host: string = loopback): Promise<Proxy> {
+    const proxy = new Proxy(await freePort(), { port, host });
+    await new Promise<void>((resolve, reject) => proxy.#listen().once("listening", resolve).once("error", reject));
+    return proxy;
+  }
+
+  freeze(direction?: Direction): void {
+    for (const each of directions(direction)) this.#weather.frozen[each] = true;
+    this.#tell();
+  }
+
+  cut(): void {
+    this.#server?.close();
+    this.#server = undefined;
+    for (const connection of this.#connections) connection.break();
+  }
+
+  delay(ms: number, direction?: Direction): void {
+    for (const each of directions(direction)) this.#weather.delay[each] = ms;
+  }
+
+  dropReplies(): void {
+    this.#weather.dropping = true;
+  }
+
+  truncate(): void {
+    for (const connection of this.#connections) connection.truncate();
+  }
+
+  heal(): void {
+    for (const each of directions()) {
+      this.#weather.frozen[each] = false;
+      this.#weather.delay[each] = 0;
+    }
+    this.#weather.dropping = false;
+    for (const connection of this.#connections) if (connection.torn) connection.break();
+    this.#tell();
+    if (!this.#server) this.#listen();
+  }
+
+  /** How many clients are connected. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  async close(): Promise<void> {
+    const server = this.#server;
+    this.cut();
+    if (server?.listening) await new Promise((resolve) => server.once("close", resolve));
+  }
+
+  #listen(): Server {
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (client) =>
+      this.#accept(client),
+    );
+    // A link is no reason for a process to live.
+    return this.#server.listen(this.port, loopback).unref();
+  }
+
+  #accept(client: Socket): void {
+    const connection = new Connection(client, this.#target, this.#weather);
+    this.#connections.add(connection);
+    void connection.gone.then(() => this.#connections.delete(connection));
+  }
+
+  #tell(): void {
+    for (const connection of this.#connections) connection.notice();
+  }
+}
+
+function directions(only?: Direction): readonly Direction[] {
+  return only ? [only] : ["requests", "replies"];
+}
