@@ -10,6 +10,7 @@ const commands = {
   demo: () => run(process.execPath, ["examples/flash-sale/dist/main.js", ...args]),
   test: () => run(process.execPath, vitest),
   "test:nodes": testNodes,
+  bench: () => run(process.execPath, ["bench/redis.mjs", ...args]),
   check,
   release: () => run("changeset", ["publish"]),
 };

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { root, run } from "./run.mjs";
 
-const packages = ["core", "sql", "conformance"];
+const packages = ["core", "sql", "redis", "conformance"];
 const optional = ["libsql", "better-sqlite3", "pg", "mysql2"];
 const work = mkdtempSync(join(tmpdir(), "dlock-tarballs-"));
 
@@ -52,8 +52,8 @@ async function installsLittle({ core, sql }) {
   verify(`core and sql install ${installed.length} packages, no driver among them`, unwanted.length === 0, unwanted);
 }
 
-async function runs({ core, sql, conformance }) {
-  const { folder } = await project("app", [core, sql, conformance, "libsql@0.5"]);
+async function runs({ core, sql, redis, conformance }) {
+  const { folder } = await project("app", [core, sql, redis, conformance, "libsql@0.5", "ioredis@6"]);
   const registryNode = (major) => ["npx", "--yes", "--prefer-offline", `--package=node@${major}`, "--", "node"];
   const nodes = { [process.version]: ["node"], "Node 22": registryNode(22), "Node 24": registryNode(24) };
   for (const [version, node] of Object.entries(nodes)) {

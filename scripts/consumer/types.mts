@@ -1,10 +1,13 @@
 import { createLocks, type Lock, type LockProvider, LockTimeoutError } from "@dlock/core";
 import { memoryProvider, memoryStore } from "@dlock/core/memory";
 import { conformance, type Harness } from "@dlock/conformance";
+import { type RedisProvider, redisProvider } from "@dlock/redis";
 import { createProvider, sqlProvider } from "@dlock/sql";
 
 export async function sell(harness: Harness): Promise<string> {
   const provider: LockProvider = memoryProvider({ store: memoryStore() });
+  const elsewhere: RedisProvider = redisProvider({ url: "redis://localhost" }, { prefix: "app:" });
+  await elsewhere.close();
   await using locks = await createLocks(provider, { ttl: 10_000, require: { exclusion: ["process", "host"] } });
   await using lock: Lock = await locks.acquire("stock:42", { waitTimeout: 5_000 });
   const aborted: boolean = lock.signal.aborted;

@@ -2,6 +2,7 @@ const assert = require("node:assert/strict");
 const { createLocks } = require("@dlock/core");
 const { memoryProvider } = require("@dlock/core/memory");
 const { sqlProvider } = require("@dlock/sql");
+const { redisProvider } = require("@dlock/redis");
 const { conformance } = require("@dlock/conformance");
 
 async function main() {
@@ -13,6 +14,7 @@ async function main() {
   }
   assert.equal(typeof sqlProvider, "function");
   assert.equal(typeof conformance, "function");
+  await redisProvider({ url: "redis://localhost" }).close();
 }
 
 main().catch((error) => {

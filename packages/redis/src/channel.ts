@@ -1,0 +1,147 @@
+import { monotonicNow, type ProviderContext, settleBy } from "@dlock/core";
+import type { Redis } from "ioredis";
+import { safe } from "./client.js";
+import { isDenied } from "./failure.js";
+import type { Link } from "./link.js";
+import { Subscription } from "./subscription.js";
+import type { Turn } from "./turn.js";
+
+/** ms that a claim waits for the channel before it polls. */
+const patience = 1_000;
+/** Owners whose stray grants were answered, the latest ones. */
+const remembered = 1_000;
+
+/**
+ * Where this process is told that a lock was granted to one of its claims. Opened when the first of them has to wait; in
+ * a cluster on every primary, since a script's PUBLISH counts only those who listen on its own server.
+ */
+export class Channel {
+  readonly name: string;
+  readonly #link: Link;
+  readonly #emit: ProviderContext["emit"];
+  readonly #strays: (owner: string, lock: string) => void;
+  readonly #turns = new Map<string, Turn>();
+  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #answered = new Set<string>();
+  #opening: Promise<void> | undefined;
+  #settled = false;
+  #denied = false;
+
+  /** `strays` hears of grants to claims that are gone. */
+  constructor(name: string, link: Link, emit: ProviderContext["emit"], strays: (owner: string, lock: string) => void) {
+    this.name = name;
+    this.#link = link;
+    this.#emit = emit;
+    this.#strays = strays;
+  }
+
+  /** Whether the channel was opened, or cannot be. */
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  /** Whether the user may not be told: claims of this process have to poll. */
+  get denied(): boolean {
+    return this.#denied;
+  }
+
+  watch(owner: string, turn: Turn): void {
+    this.#turns.set(owner, turn);
+  }
+
+  forget(owner: string): void {
+    this.#turns.delete(owner);
+  }
+
+  /** Resolves when this process listens, or has tried to. Never rejects. */
+  async open(): Promise<void> {
+    this.#opening ??= this.#open();
+    await this.#opening;
+  }
+
+  /** A claim lost its place without a word: the connection may be dead although it is open. */
+  doubt(): void {
+    for (const subscription of this.#subscriptions.values()) subscription.doubt();
+  }
+
+  close(): void {
+    for (const subscription of this.#subscriptions.values()) subscription.close();
+    this.#subscriptions.clear();
+  }
+
+  async #open(): Promise<void> {
+    this.#link.onNodes = () => this.#follow();
+    this.#follow();
+    const firsts = Promise.all([...this.#subscriptions.values()].map(({ first }) => first));
+    await settleBy(
+      async () => void (await firsts),
+      monotonicNow() + patience,
+      () => new Error("late"),
+      { background: false },
+    ).catch(() => {});
+    try {
+      await this.#link.client.publish(this.name, "");
+    } catch (error) {
+      this.#denied = isDenied(error);
+    }
+    this.#settled = true;
+    this.#denied ||= [...this.#subscriptions.values()].some(({ denied }) => denied);
+    if (!this.#denied) return;
+    const message = `the user may not publish and subscribe to channels "${this.name.replace(/\..*/, ".*")}": waiting claims poll`;
+    this.#emit({ code: "NO_CHANNEL", message });
+  }
+
+  /** Listens on every primary there is now. */
+  #follow(): void {
+    if (this.#link.closed) return;
+    const primaries = new Map(this.#link.primaries().map((node) => [nameOf(node), node]));
+    for (const [name, node] of primaries) {
+      const subscription = this.#subscriptions.get(name);
+      if (subscription === undefined) this.#subscriptions.set(name, this.#subscribe(node));
+      else subscription.doubt();
+    }
+    for (const [name, subscription] of this.#subscriptions) {
+      if (primaries.has(name)) continue;
+      this.#subscriptions.delete(name);
+      subscription.close();
+    }
+  }
+
+  #subscribe(node: Redis): Subscription {
+    const { enableReadyCheck } = node.options;
+    return new Subscription(node.duplicate({ ...safe, enableReadyCheck }), this.name, {
+      heard: (message) => this.#hear(message),
+      subscribed: () => this.#stirAll(),
+      interrupted: () => this.#link.refresh(),
+    });
+  }
+
+  /** `delay owner lock-key` */
+  #hear(message: string): void {
+    const [, delay, member, lock] = /^(\d+) (\S+) (.*)$/s.exec(message) ?? [];
+    if (delay === undefined || member === undefined || lock === undefined) return;
+    const owner = member.replace(/~$/, "");
+    const turn = this.#turns.get(owner);
+    if (turn === undefined) this.#answer(owner, lock);
+    else if (delay === "0") turn.now();
+    else turn.in(Number(delay) + 1);
+  }
+
+  /** Once: in a cluster every primary passes the message on. */
+  #answer(owner: string, lock: string): void {
+    if (this.#answered.has(owner)) return;
+    this.#answered.add(owner);
+    const [oldest] = this.#answered;
+    if (oldest !== undefined && this.#answered.size > remembered) this.#answered.delete(oldest);
+    this.#strays(owner, lock);
+  }
+
+  /** In the order in which they came. */
+  #stirAll(): void {
+    for (const turn of this.#turns.values()) turn.now();
+  }
+}
+
+function nameOf(node: Redis): string {
+  return `${node.options.host}:${node.options.port}`;
+}

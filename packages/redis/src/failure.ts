@@ -1,0 +1,64 @@
+import { LockBackendError, LockError } from "@dlock/core";
+
+/** Refusals that pass: the same command may succeed later. Redis before 7 wraps them in the error of the script. */
+const passing = [
+  "LOADING",
+  "READONLY",
+  "MASTERDOWN",
+  "CLUSTERDOWN",
+  "TRYAGAIN",
+  "BUSY",
+  "OOM",
+  "MOVED",
+  "ASK",
+  "NOSCRIPT",
+  "NOREPLICAS",
+  "MISCONF",
+];
+
+/** What the driver rejected with, as an error of dlock. */
+export function failure(error: unknown, key?: string): LockError {
+  if (error instanceof LockError) return error;
+  const about = key === undefined ? "" : ` about "${key}"`;
+  const said = error instanceof Error ? error.message : String(error);
+  const noEffect = wasRefused(error) || said.includes("enableOfflineQueue options is false");
+  return new LockBackendError(`redis failed${about}: ${said}`, {
+    key,
+    cause: withoutArguments(error),
+    retryable: passes(error),
+    noEffect,
+  });
+}
+
+/** Whether the server said that the user lacks a right. */
+export function isDenied(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("NOPERM");
+}
+
+export function isReadOnly(error: Error): boolean {
+  return error.message.includes("READONLY");
+}
+
+/** Whether the script has to be sent in full. */
+export function isUnknownScript(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("NOSCRIPT");
+}
+
+/** Anything but a refusal of the server: a connection that broke, a server that is silent. */
+function passes(error: unknown): boolean {
+  return !wasRefused(error) || passing.some((code) => error.message.includes(code));
+}
+
+/** Whether the server answered: it did not take the lock, and will not. */
+function wasRefused(error: unknown): error is Error {
+  return error instanceof Error && error.name === "ReplyError";
+}
+
+/** The driver attaches the command to its errors: of a handshake, that is the password. */
+function withoutArguments(error: unknown): unknown {
+  if (typeof error === "object" && error !== null && "command" in error) {
+    const { name } = error.command as { readonly name?: unknown };
+    error.command = { name };
+  }
+  return error;
+}

@@ -1,0 +1,100 @@
+import {
+  type ClaimRequest,
+  type Guarantees,
+  type HolderStatus,
+  type LeaseClaim,
+  type LockStatus,
+  monotonicNow,
+  requireModes,
+} from "@dlock/core";
+import type { Source } from "./client.js";
+import { Deployment } from "./deployment.js";
+import { failure } from "./failure.js";
+import { keysOf } from "./keys.js";
+import { type RedisOptions, settingsOf } from "./options.js";
+import { RedisClaim } from "./redis-claim.js";
+import type { RedisProvider } from "./redis-provider.js";
+import { forceReleaseScript } from "./scripts/force-release.js";
+import { inspectScript } from "./scripts/inspect.js";
+import type { Script } from "./scripts/script.js";
+
+/** ms, as long as core waits for a backend by default. */
+const patience = 10_000;
+
+export function openProvider(source: Source, options: RedisOptions): RedisProvider {
+  const settings = settingsOf(options);
+  const guarantees: Guarantees = {
+    exclusion: "server",
+    failover: "may-forget",
+    fencing: "unless-data-and-clock-lost",
+    alive: "lease",
+    order: settings.order,
+    waiting: settings.order === "fifo" ? "push" : "poll",
+    modes: ["exclusive"],
+  };
+  return new LeaseProvider(new Deployment(source, settings), guarantees);
+}
+
+class LeaseProvider implements RedisProvider {
+  readonly guarantees: Guarantees;
+  readonly #deployment: Deployment;
+
+  constructor(deployment: Deployment, guarantees: Guarantees) {
+    this.#deployment = deployment;
+    this.guarantees = guarantees;
+  }
+
+  claim(request: ClaimRequest): LeaseClaim {
+    requireModes(this.guarantees, request);
+    return new RedisClaim(this.#deployment, request, this.#deployment.newOwner(request.owner));
+  }
+
+  async inspect(key: string): Promise<LockStatus> {
+    const [value, pttl, members] = (await this.#run(inspectScript, key)) as [string, number, string[]];
+    const holders = value === "" ? [] : [holderOf(value, Number(pttl))];
+    return { key, holders, waiters: members.map((member) => ({ owner: labelOf(member), mode: "exclusive" })) };
+  }
+
+  async forceRelease(key: string): Promise<boolean> {
+    return (await this.#run(forceReleaseScript, key)) === 1;
+  }
+
+  async connect(): Promise<void> {
+    await this.#deployment.link.ready(monotonicNow() + patience);
+  }
+
+  async close(): Promise<void> {
+    this.#deployment.close();
+  }
+
+  async #run(script: Script, key: string): Promise<unknown> {
+    const { link, settings } = this.#deployment;
+    try {
+      return await link.run(script, keysOf(settings.prefix + key), [], monotonicNow() + patience);
+    } catch (error) {
+      throw failure(error, key);
+    }
+  }
+}
+
+function holderOf(value: string, pttl: number): HolderStatus {
+  const [owner = "", fence = ""] = value.split("|");
+  const ours = owner.startsWith("dlock") && /^\d+$/.test(fence);
+  return {
+    // The value of another library is the secret that its hold is proved by.
+    owner: ours ? labelOf(owner) : "(another library)",
+    mode: "exclusive",
+    fencingToken: ours ? BigInt(fence) : 0n,
+    expiresIn: pttl >= 0 ? pttl : undefined,
+  };
+}
+
+/** The human part of `process:number:label`. */
+function labelOf(owner: string): string {
+  const [, , label = ""] = owner.replace(/~$/, "").split(":");
+  try {
+    return decodeURIComponent(label);
+  } catch {
+    return label;
+  }
+}

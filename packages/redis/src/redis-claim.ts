@@ -1,0 +1,184 @@
+import {
+  backoff,
+  type ClaimRequest,
+  type FencingToken,
+  type LeaseClaim,
+  LockBackendError,
+  monotonicNow,
+  pause,
+  settleBy,
+  type Signal,
+} from "@dlock/core";
+import type { Deployment } from "./deployment.js";
+import { failure } from "./failure.js";
+import { keysOf, lockOnly, type LockKeys } from "./keys.js";
+import { releaseScript } from "./scripts/release.js";
+import { renewScript } from "./scripts/renew.js";
+import { foreign, otherLayout, rejoined, silent, unconfirmed } from "./scripts/try.js";
+import { undoScript } from "./scripts/undo.js";
+import { Turn } from "./turn.js";
+
+/** ms after which a waiter asks again although nobody told it to, at most. */
+const longestWait = 5_000;
+/** ms that calls without a deadline may take. */
+const patience = 4_000;
+
+/** One contender for one lock. */
+export class RedisClaim implements LeaseClaim {
+  readonly waitTurn?: (signal: Signal) => Promise<void>;
+  readonly #deployment: Deployment;
+  readonly #request: ClaimRequest;
+  readonly #keys: LockKeys;
+  readonly #owner: string;
+  readonly #turn = new Turn();
+  /** µs of the server's clock at which it joined, once it did: its place, also when the line was lost. */
+  #ticket = "";
+  #cannotBeTold = false;
+  /** Attempts that may still take effect, or may have taken it. */
+  #unanswered = 0;
+  #asked = false;
+  #released = false;
+  /** Nothing of it is left at the server, nor on its way there. */
+  #gone = false;
+
+  constructor(deployment: Deployment, request: ClaimRequest, owner: string) {
+    this.#deployment = deployment;
+    this.#request = request;
+    this.#owner = owner;
+    this.#keys = keysOf(deployment.settings.prefix + request.key);
+    if (deployment.settings.order === "fifo") this.waitTurn = (signal) => this.#turn.wait(signal);
+  }
+
+  async tryAcquire(deadline: number): Promise<FencingToken | undefined> {
+    if (this.#released) return undefined;
+    return settleBy(
+      () => this.#attempt(deadline),
+      deadline,
+      () => this.#error("did not answer in time"),
+      { background: false },
+    );
+  }
+
+  async renew(ttl: number): Promise<boolean> {
+    if (this.#released) return false;
+    const deadline = monotonicNow() + Math.max(ttl / 3, 5);
+    try {
+      return (await this.#deployment.link.run(renewScript, lockOnly(this.#keys), [this.#owner, ttl], deadline)) === 1;
+    } catch (error) {
+      throw failure(error, this.#request.key);
+    }
+  }
+
+  async release(): Promise<void> {
+    this.#released = true;
+    this.#deployment.channel.forget(this.#owner);
+    this.#turn.now();
+    if (!this.#asked || this.#gone) return;
+    const before = this.#unanswered;
+    await this.#run(releaseScript, [this.#owner]);
+    this.#gone ||= before === 0 && this.#unanswered === 0;
+  }
+
+  async #attempt(deadline: number): Promise<FencingToken | undefined> {
+    this.#asked = true;
+    this.#unanswered++;
+    let token: FencingToken | undefined;
+    try {
+      token = await this.#ask(deadline);
+    } catch (error) {
+      const trouble = failure(error, this.#request.key);
+      if (trouble instanceof LockBackendError && trouble.noEffect) this.#unanswered--;
+      throw trouble;
+    }
+    this.#unanswered--;
+    if (!this.#released) return token;
+    // The release may have overtaken it.
+    void this.#undo();
+    return undefined;
+  }
+
+  async #ask(deadline: number): Promise<FencingToken | undefined> {
+    const { link, channel } = this.#deployment;
+    const { order } = this.#deployment.settings;
+    for (let late = 0; late < 3;) {
+      await link.ready(deadline);
+      if (this.#released) return undefined;
+      const joins = this.#request.join && (order === "none" || channel.settled);
+      const mode = joins ? (order === "none" ? "barge" : "join") : "once";
+      if (mode === "join") channel.watch(this.#owner, this.#turn);
+      const unheard = this.#ticket !== "" && !this.#turn.told;
+      this.#cannotBeTold = order === "none" || channel.denied;
+      this.#turn.asking();
+      const askedAt = monotonicNow();
+      const by = link.serverTime(this.#keys.slot, deadline);
+      const args = [this.#owner, this.#request.ttl, by, mode, this.#ticket, this.#cannotBeTold ? "1" : "0"];
+      const reply = await this.#deployment.acquire(this.#keys, args, deadline);
+      if (typeof reply.answer === "string") {
+        if (!reply.acknowledged) await this.#withdraw();
+        return BigInt(reply.answer);
+      }
+      const [now, pttl, rank, ticket, flags] = (reply.answer as unknown[]).map(Number);
+      link.clockOf(this.#keys.slot).learn(now ?? 0, askedAt);
+      if (this.#released) return undefined;
+      if (pttl === undefined || rank === undefined || flags === undefined) {
+        if (monotonicNow() >= deadline) break;
+        late++;
+      } else if (this.#request.join && order === "fifo" && mode === "once") {
+        await channel.open();
+      } else {
+        if (rank >= 0) this.#ticket = String(ticket);
+        if (unheard && flags & rejoined) channel.doubt();
+        this.#plan(pttl, rank, flags);
+        return undefined;
+      }
+    }
+    throw this.#error("got the request after its deadline", { noEffect: true });
+  }
+
+  /** When to ask again if nobody says so. */
+  #plan(pttl: number, rank: number, flags: number): void {
+    if (flags & otherLayout) {
+      const message =
+        "a lock is held by a version of dlock with another layout: it is excluded, but waits in a line of its own";
+      this.#deployment.notice("OTHER_LAYOUT", message, this.#request.key);
+    }
+    const expiry = pttl >= 0 ? pttl + 1 : longestWait;
+    const cap = longestWait * (0.5 + Math.random() / 2);
+    if (pttl === -2) this.#turn.in(20 + Math.random() * 20);
+    else if (flags & silent) this.#turn.in(Math.min(1_000, 20 * (rank + 1)) * (1 + Math.random()));
+    else if (flags & foreign && rank === 0) this.#turn.in(20 + Math.random() * 20);
+    else if (flags & unconfirmed || rank === 0) this.#turn.in(Math.min(expiry, cap));
+    else this.#turn.in(rank < 0 ? 50 + Math.random() * 50 : cap);
+  }
+
+  /** Too few replicas have the hold: it does not count. */
+  async #withdraw(): Promise<never> {
+    await this.#run(undoScript, [this.#owner, this.#ticket, this.#cannotBeTold ? "1" : "0"]);
+    throw this.#error(
+      `has fewer than ${this.#deployment.settings.replicas} replicas that acknowledged the hold in time`,
+    );
+  }
+
+  async #undo(): Promise<void> {
+    for (let failures = 0; failures < 5 && !this.#gone; failures++) {
+      try {
+        return await this.release();
+      } catch {
+        await pause(backoff(failures), { background: true });
+      }
+    }
+  }
+
+  async #run(script: typeof releaseScript, args: readonly string[]): Promise<void> {
+    try {
+      await this.#deployment.link.run(script, this.#keys, args, monotonicNow() + patience);
+    } catch (error) {
+      throw failure(error, this.#request.key);
+    }
+  }
+
+  #error(what: string, { noEffect = false } = {}): LockBackendError {
+    const { key } = this.#request;
+    return new LockBackendError(`redis ${what} about "${key}"`, { key, retryable: true, noEffect });
+  }
+}

@@ -1,0 +1,99 @@
+import { fence } from "./fence.js";
+import { handOver } from "./hand-over.js";
+import { Script } from "./script.js";
+import { value } from "./value.js";
+
+/** Refusals say so by bits. */
+export const foreign = 1;
+export const unconfirmed = 2;
+export const silent = 4;
+export const otherLayout = 8;
+export const rejoined = 16;
+
+/**
+ * Takes the lock if it is free and this claim's turn, confirms a grant, and else takes a place in line if asked to.
+ *
+ * KEYS  lock, queue, fence
+ * ARGV  1 owner
+ *       2 ttl, ms
+ *       3 deadline, µs of the server's clock: a request that was delayed beyond it does nothing
+ *       4 "once": no place in line · "join" · "barge": a place only where others wait in line
+ *       5 ticket: µs of the server's clock at which this claim first joined, or ""
+ *       6 "1": this process cannot be told
+ * Reply the fence, as a string: held, for the full ttl from now
+ *       {now}: came too late, nothing was done
+ *       {now, pttl of the lock, rank in line or -1, ticket, flags}: not now
+ */
+export const tryScript: Script = new Script(`${value}${fence}
+local owner, ttl, mode, ticket, cannotBeTold = ARGV[1], ARGV[2], ARGV[4], ARGV[5], ARGV[6] == '1'
+local now = serverMicros()
+if now > tonumber(ARGV[3]) then return {now} end
+
+local value = redis.call('GET', KEYS[1])
+local fence = fenceOf(value, owner)
+if fence then
+  redis.call('PEXPIRE', KEYS[1], ttl)
+  if string.sub(value, -2) == '|g' then redis.call('SET', KEYS[1], owner .. '|' .. fence, 'KEEPTTL') end
+  return fence
+end
+
+local function take()
+  local fence, problem = nextFence(now)
+  if not fence then return problem end
+  redis.call('SET', KEYS[1], owner .. '|' .. fence, 'NX', 'PX', ttl)
+  return fence
+end
+
+local head = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
+if not value and not head then return take() end
+${handOver}
+local member, rejoined = owner, false
+if mode == 'join' or (mode == 'barge' and head) then
+  if cannotBeTold or not redis.call('ZSCORE', KEYS[2], owner) then
+    if not cannotBeTold then
+      local heard = redis.pcall('PUBSUB', 'NUMSUB', (string.match(owner, '^[^:]+')))
+      cannotBeTold = not failed(heard) and heard[2] == 0
+    end
+    if ticket == '' then
+      ticket = redis.call('ZSCORE', KEYS[2], owner) or redis.call('ZSCORE', KEYS[2], owner .. '~')
+      -- Behind everybody, also when the clock was set back.
+      local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')[2]
+      if not ticket then ticket = math.max(now, (tonumber(last) or 0) + 1) end
+      ticket = string.format('%.0f', ticket)
+    end
+    local former = owner .. '~'
+    if cannotBeTold then member, former = former, owner end
+    local added = redis.call('ZADD', KEYS[2], 'NX', ticket, member)
+    local moved = redis.call('ZREM', KEYS[2], former)
+    rejoined = ARGV[5] ~= '' and added > moved
+  end
+  if ticket == '' then ticket = string.format('%.0f', redis.call('ZSCORE', KEYS[2], member)) end
+  redis.call('PEXPIRE', KEYS[2], 60000)
+end
+
+if not value then
+  local first, gone, mute = heir(owner)
+  -- It may be dead, and must not be waited for for ever.
+  if mute then first = waiting(gone) end
+  if first and ownerOf(first) ~= owner then
+    if not grant(first, gone + 1, now, mute and untoldWindow or passWindow) then return redis.error_reply('OOM the lock could not be handed over') end
+    value = redis.call('GET', KEYS[1])
+  else
+    -- The caller is alive by definition, and whoever stands before it is gone.
+    local taken = take()
+    if not failed(taken) then redis.call('ZREMRANGEBYRANK', KEYS[2], 0, first and gone or -1) end
+    return taken
+  end
+end
+
+local flags = 0
+if value and string.sub(value, 1, 7) ~= 'dlock1.' then
+  flags = ${foreign}
+  if string.match(value, '^dlock%d+%.') then flags = flags + ${otherLayout} end
+elseif value and string.sub(value, -2) == '|g' then
+  flags = ${unconfirmed}
+end
+if member ~= owner then flags = flags + ${silent} end
+if rejoined then flags = flags + ${rejoined} end
+return {now, redis.call('PTTL', KEYS[1]), redis.call('ZRANK', KEYS[2], member) or -1, tonumber(ticket) or 0, flags}
+`);

@@ -1,0 +1,161 @@
+import { createHash } from "node:crypto";
+import { startRedis } from "@dlock/testbed";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { keysOf } from "../src/keys.js";
+import { slotOf, slots } from "../src/slot.js";
+import { tagOf } from "../src/slot-tags.js";
+import { opener, soon, until, win } from "./side.js";
+
+/** What other releases of dlock have in the same Redis. Who changes this changes the layout: see LAYOUT.md. */
+const redis = await startRedis();
+afterAll(() => redis.stop());
+const closing: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  await Promise.all(closing.splice(0).map((close) => close()));
+});
+beforeEach(() => redis.client.flushall());
+const open = opener((close) => closing.push(close));
+
+const lock = "dlock:stock:42";
+const queue = "{30a}:dlock:queue:1:dlock:stock:42";
+const fence = "{30a}:dlock:fence";
+const ours = /^dlock1\.[0-9a-f]{32}:[0-9a-z]+:the%20label$/;
+
+describe("keys", () => {
+  test("are these", () => {
+    expect(keysOf(lock)).toEqual({ slot: slotOf("30a"), names: [lock, queue, fence] });
+    const names = ["a", "{a}", "}{", "{}", "{}{a}", "a{b}c", "{{a}}", "dlock:é", "dlock:🔒{x"].map(
+      (name) => keysOf(name).names[2],
+    );
+    expect(names).toMatchInlineSnapshot(`
+      [
+        "{a}:dlock:fence",
+        "{a}:dlock:fence",
+        "{9s}:dlock:fence",
+        "{2ml}:dlock:fence",
+        "{4e}:dlock:fence",
+        "{b}:dlock:fence",
+        "{2mp}:dlock:fence",
+        "{88b}:dlock:fence",
+        "{a5y}:dlock:fence",
+      ]
+    `);
+  });
+
+  test("have a tag for every slot, and the table of tags is this one", () => {
+    const tags = Array.from({ length: slots }, (_, slot) => tagOf(slot));
+    for (const [slot, tag] of tags.entries()) expect(slotOf(`{${tag}}:dlock:fence`)).toBe(slot);
+    expect(Math.max(...tags.map((tag) => tag.length))).toBe(4);
+    expect(createHash("sha1").update(tags.join()).digest("hex")).toMatchInlineSnapshot(
+      `"10d338c0fd7e90d8efbd375f5ed2a449c939421f"`,
+    );
+  });
+});
+
+describe("values", () => {
+  const request = { owner: "the label" };
+
+  test("of a hold: owner|fence, and the same fence in the counter", async () => {
+    const { claim } = open(redis.url);
+    const token = await win(claim("stock:42", request));
+    expect((await redis.client.keys("*")).toSorted()).toEqual([lock, fence].toSorted());
+    const [owner = "", shown, ...rest] = ((await redis.client.get(lock)) ?? "").split("|");
+    expect(owner).toMatch(ours);
+    expect([shown, rest]).toEqual([String(token), []]);
+    expect(await redis.client.get(fence)).toBe(String(token));
+    expect(await redis.client.pttl(fence)).toBe(-1);
+  });
+
+  test("of a line: owners, scored with the µs at which they joined, gone a minute after the last look", async () => {
+    const { claim } = open(redis.url);
+    await win(claim("stock:42"));
+    const [one, two] = [claim("stock:42", request), claim("stock:42", request)];
+    const before = Date.now() * 1_000 - 1_000_000;
+    await one.tryAcquire(soon());
+    await two.tryAcquire(soon());
+    const [first = "", at, second = "", later] = await redis.client.zrange(queue, "0", "-1", "WITHSCORES");
+    expect(first).toMatch(ours);
+    expect(second).toMatch(ours);
+    expect(Number(at)).toBeGreaterThan(before);
+    expect(Number(later)).toBeGreaterThan(Number(at));
+    expect(await redis.client.pttl(queue)).toBeGreaterThan(59_000);
+    expect(await redis.client.pttl(queue)).toBeLessThanOrEqual(60_000);
+  });
+
+  test("of a claim that polls: its owner and a tilde", async () => {
+    const { claim } = open(redis.url);
+    await win(claim("stock:42"));
+    await claim("stock:42").tryAcquire(soon());
+    await open(redis.url, { order: "none" }).claim("stock:42", request).tryAcquire(soon());
+    const members = await redis.client.zrange(queue, "0", "-1");
+    expect(members[1]).toMatch(/^dlock1\.[0-9a-f]{32}:[0-9a-z]+:the%20label~$/);
+  });
+
+  test("of a grant: owner|fence|g for a claim window, told to the channel of its process", async () => {
+    const { claim } = open(redis.url);
+    const holder = claim("stock:42");
+    await win(holder);
+    // Somebody of another release, who hears and does nothing.
+    const process = "dlock1.0123456789abcdef0123456789abcdef";
+    const [heard, ear] = [[] as string[], redis.client.duplicate()];
+    closing.push(async () => ear.disconnect());
+    ear.on("message", (_channel, message: string) => void heard.push(message));
+    await ear.subscribe(process);
+    await redis.client.zadd(queue, "1", `${process}:1:first`, "2", `${process}:2:second`);
+    await holder.release();
+    expect(await redis.client.get(lock)).toMatch(/^dlock1\.0123456789abcdef0123456789abcdef:1:first\|\d{16}\|g$/);
+    expect(await redis.client.pttl(lock)).toBeGreaterThan(1_400);
+    expect(await redis.client.pttl(lock)).toBeLessThanOrEqual(1_500);
+    expect(await redis.client.zrange(queue, "0", "-1")).toEqual([`${process}:2:second`]);
+    await until(() => heard.length === 2);
+    expect(heard).toEqual([`0 ${process}:1:first ${lock}`, `1500 ${process}:2:second ${lock}`]);
+  });
+});
+
+test("a label may be anything", async () => {
+  const { claim, provider } = open(redis.url);
+  for (const label of ["~", "a~", "|g", "a b:c|d", "%41", "é🔒", "\ud800"]) {
+    const [holder, waiter] = [claim("stock:42", { owner: label }), claim("stock:42", { owner: label })];
+    await win(holder);
+    expect(await waiter.tryAcquire(soon())).toBeUndefined();
+    const { holders, waiters } = await provider.inspect("stock:42");
+    const shown = label === "\ud800" ? "\ufffd" : label;
+    expect([holders[0]?.owner, waiters[0]?.owner]).toEqual([shown, shown]);
+    await holder.release();
+    await win(waiter);
+    await waiter.release();
+    expect(await redis.client.keys("dlock:*")).toEqual([]);
+  }
+});
+
+describe("what others wrote", () => {
+  test("is understood: a hold, a line, a counter", async () => {
+    await redis.client.set(lock, "dlock1.aa:1:their%20label|1700000000000001", "PX", 60_000);
+    await redis.client.set(fence, "99999999999999999");
+    await redis.client.zadd(queue, "5", "dlock1.aa:3:b", "4", "dlock1.aa:2:a~");
+    const { claim, provider } = open(redis.url);
+    const { holders, waiters } = await provider.inspect("stock:42");
+    expect(holders).toMatchObject([{ owner: "their label", fencingToken: 1700000000000001n }]);
+    expect(waiters.map(({ owner }) => owner)).toEqual(["a", "b"]);
+    const waiter = claim("stock:42");
+    expect(await waiter.tryAcquire(soon())).toBeUndefined();
+    expect(await provider.forceRelease("stock:42")).toBe(true);
+    // The first polls: it need not be told.
+    expect(await redis.client.get(lock)).toBe("dlock1.aa:2:a|100000000000000000|g");
+    expect(await provider.forceRelease("stock:42")).toBe(true);
+    // The second hears nobody: it is passed over.
+    expect(await win(waiter)).toBe(100000000000000001n);
+  });
+
+  test("in another layout is excluded, and reported once", async () => {
+    await redis.client.set(lock, "dlock2.whatever it may be", "PX", 60_000);
+    const { claim, provider, notices } = open(redis.url);
+    const waiter = claim("stock:42");
+    expect(await waiter.tryAcquire(soon())).toBeUndefined();
+    expect(await waiter.tryAcquire(soon())).toBeUndefined();
+    expect(notices).toMatchObject([{ code: "OTHER_LAYOUT", key: "stock:42" }]);
+    await provider.inspect("stock:42");
+    await redis.client.del(lock);
+    await win(waiter);
+  });
+});
