@@ -121,7 +121,7 @@ test("an error of another copy of the package is one of dlock all the same", asy
 describe("a bad backend", () => {
   test.each([
     ["an unknown scheme", "mongodb://db", "url", /memory:, sqlite:/],
-    ["a scheme whose adapter is missing", "redis://cache", "url", /npm install @dlock\/redis ioredis/],
+    ["a scheme whose adapter is missing", "zookeeper://zk1,zk2", "url", /npm install @dlock\/zookeeper/],
     ["a path", "./dlock.config.json", "url", /a URL with a scheme/],
     ["nothing", undefined, "where", /DLOCK_URL/],
     ["an empty string", "", "where", /DLOCK_URL/],

@@ -66,6 +66,25 @@ describe("a hold that replicas have to acknowledge", () => {
     expect(await settled).toBe("undone");
   });
 
+  test("is undone when it comes after its claim was given up", async () => {
+    const { claim } = open(redis.url, { replicas: 1, replicaTimeout: 2_000 });
+    await win(claim(name()));
+    redis.replication.freeze();
+    const [first, second] = [name(), name()];
+    // The second one's request waits behind the first one's WAIT, and its release overtakes it.
+    const early = claim(first, { join: false }).tryAcquire(soon(9_000));
+    early.catch(() => {});
+    await sleep(100);
+    const late = claim(second, { join: false });
+    const attempt = late.tryAcquire(soon(9_000));
+    await sleep(100);
+    await late.release();
+    redis.replication.heal();
+    expect(await attempt.catch(() => undefined)).toBeUndefined();
+    await until(async () => (await redis.primary.client.exists(`dlock:${second}`)) === 0);
+    await early.catch(() => {});
+  });
+
   test("keeps its place in line when it is undone", async () => {
     const peers = [1, 2, 3].map(() => open(redis.url, { replicas: 1, replicaTimeout: 100 }));
     const key = name();

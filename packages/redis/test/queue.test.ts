@@ -234,6 +234,17 @@ describe("the line", () => {
     expect(await took(win(open(redis.url).claim(key)))).toBeLessThan(200);
   });
 
+  test("a grant that is confirmed is a hold like any other", async () => {
+    const key = name();
+    const [holder, waiter] = [open(redis.url).claim(key), open(redis.url).claim(key)];
+    await win(holder);
+    expect(await waiter.tryAcquire(soon())).toBeUndefined();
+    const turn = win(waiter);
+    await holder.release();
+    const token = await turn;
+    expect((await redis.client.get(`dlock:${key}`))?.split("|").slice(1)).toEqual([String(token)]);
+  });
+
   test("a one-shot try joins no line, also where others of its process wait in one", async () => {
     const [key, other] = [name(), name()];
     const holder = open(redis.url);
