@@ -37,6 +37,7 @@ export class SqliteDatabase implements Database {
   }
 
   async query(sql: string, bindings: Bindings, patience: Patience): Promise<readonly Row[]> {
+    let busy: unknown;
     for (let ceiling = 2; ; ceiling = Math.min(ceiling * 2, 50)) {
       // A loop of locks must not starve timers; drivers also free their statements between turns.
       await nextTurn();
@@ -46,8 +47,11 @@ export class SqliteDatabase implements Database {
         checkPatience(patience);
         return runAlone(connection, sql, bindings);
       } catch (error) {
+        if (isBusy(error)) busy = error;
         const wait = ceiling * (0.5 + Math.random() / 2);
-        if (!isBusy(error) || monotonicNow() + wait >= patience.until) throw explain(error, this.#source);
+        const late = monotonicNow() + wait >= patience.until;
+        // What kept it until then says more than that it is late.
+        if (late || !isBusy(error)) throw explain((late && busy) || error, this.#source);
         await pause(wait, { background: false, signal: patience.signal });
       }
     }
