@@ -27,6 +27,8 @@ conformance(test.concurrent, {
     modes: ["exclusive"],
   },
   offers: ["inspect", "forceRelease", "waitTurn"],
+  // Processes come and go while they are measured.
+  timing: { ttl: 600, slack: 900 },
   open,
   spawn: () => spawnHolder(new URL("child/holder.mjs", import.meta.url), filename),
   server: {
