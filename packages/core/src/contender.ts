@@ -1,6 +1,6 @@
 import { backoff } from "./backoff.js";
 import { monotonicNow } from "./clock.js";
-import { asLockError, hadNoEffect, isRetryable, LockBackendError } from "./errors.js";
+import { hadNoEffect, isLockError, isRetryable, LockBackendError } from "./errors.js";
 import { Moment } from "./moment.js";
 import type { Claim, FencingToken } from "./provider.js";
 import { invoke, pause, settleBy, type Waiting } from "./settle.js";
@@ -63,7 +63,7 @@ export class Contender {
   async #undo(confirmed: Promise<unknown>): Promise<void> {
     const failure = await confirmed;
     const leaseEnd = monotonicNow() + this.#ttl;
-    if (failure !== undefined && !isRetryable(failure)) return;
+    if (failure !== undefined && isHopeless(failure)) return;
     if (failure !== undefined) await this.#release(leaseEnd, inBackground);
     const attempts = [...this.#unanswered];
     if (attempts.length === 0) return;
@@ -90,7 +90,7 @@ export class Contender {
         return undefined;
       } catch (error) {
         const wait = backoff(failures);
-        if (!isRetryable(error) || monotonicNow() + wait >= until) return asLockError(error, this.#key);
+        if (isHopeless(error) || monotonicNow() + wait >= until) return error ?? silent(this.#key, askedAt);
         await pause(wait, waiting);
       }
     }
@@ -110,6 +110,11 @@ export class Contender {
     for (const old of this.#unanswered) if (old.deadline + clockDoubt < monotonicNow()) this.#unanswered.delete(old);
     this.#unanswered.add(attempt);
   }
+}
+
+/** Whether trying again is useless: the provider says so. What a driver throws says nothing. */
+function isHopeless(error: unknown): boolean {
+  return isLockError(error) && !isRetryable(error);
 }
 
 function silent(key: string, since: number): LockBackendError {

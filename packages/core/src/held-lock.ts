@@ -1,7 +1,7 @@
 import { checkDuration, checkTtl } from "./check.js";
 import { monotonicNow } from "./clock.js";
 import type { Contender, Grant } from "./contender.js";
-import type { LockLostError } from "./errors.js";
+import { asLockError, type LockLostError } from "./errors.js";
 import type { AboutHold, LockEvents } from "./events.js";
 import type { Lock } from "./lock.js";
 import type { FencingToken } from "./provider.js";
@@ -99,7 +99,7 @@ export class HeldLock implements Lock {
     this.#end();
     const { heldFor } = this;
     if (error === undefined) this.#emit("released", { heldFor });
-    else this.#emit("releaseFailed", { heldFor, error });
+    else this.#emit("releaseFailed", { heldFor, error: asLockError(error, this.key) });
     return error === undefined;
   }
 

@@ -378,6 +378,18 @@ test("a release that failed is tried again, first for its caller, then in the ba
   await until(() => store.size === 0, 20_000);
 });
 
+test("a release that failed with a driver's own error, which says nothing of trying again, is tried again", async () => {
+  const store = memoryStore();
+  let failures = 3;
+  const provider = faulty(
+    { release: (inner) => (failures-- > 0 ? Promise.reject(new Error("ECONNRESET")) : inner()) },
+    memoryProvider({ store }),
+  );
+  const locks = await createLocks(provider);
+  expect(await (await locks.acquire("k")).release()).toBe(true);
+  expect(store.size).toBe(0);
+});
+
 test("an attempt that was never answered is undone again after its deadline, for it may come that late", async () => {
   const store = memoryStore();
   const inner = memoryProvider({ store });
