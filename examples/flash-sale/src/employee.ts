@@ -5,7 +5,8 @@ import { SaleError } from "./error.js";
 import type { FromSeller, Order, Served, ToSeller } from "./messages.js";
 
 const program = fileURLToPath(new URL("seller.js", import.meta.url));
-const patience = 30_000;
+// A ZooKeeper session, and so the lock of a seller who is stopped, lasts for 30 s unless DLOCK_URL says otherwise.
+const patience = 60_000;
 
 type Kind = FromSeller["kind"];
 type Message<K extends Kind> = Extract<FromSeller, { kind: K }>;

@@ -2,7 +2,12 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import type { Software } from "./backend.js";
+
+/** What is missing, and the packages that bring it. */
+interface Missing {
+  readonly backend: string;
+  readonly packages: { readonly apt: readonly string[] };
+}
 
 const systemPath = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 // What packages call, by these names, to enable and start the services they bring.
@@ -14,7 +19,7 @@ export function hasApt(): boolean {
 }
 
 /** Installs the programs and nothing that runs by itself: while the packages are set up, what would enable or start their services does nothing. */
-export async function installWithApt({ backend, packages }: Software): Promise<void> {
+export async function installWithApt({ backend, packages }: Missing): Promise<void> {
   const names = packages.apt;
   process.stderr.write(
     `dlock testbed: no ${backend} on this machine, installing ${names.join(" ")} with apt-get (no service is enabled or started)\n`,

@@ -3,13 +3,17 @@ export interface Software {
   readonly backend: Backend;
   /** Names or paths: the first that is found. */
   readonly commands: readonly string[];
+  /** Another program that may have these names. */
+  readonly impostor?: string;
   /** Whom the server runs as when root starts it: the first that exists. */
   readonly users: readonly string[];
   readonly image: string;
+  /** Whom it runs as in an image, where it refuses to be root; in all images there is nobody. */
+  readonly imageUser?: string;
   readonly packages: { readonly apt: readonly string[]; readonly brew: readonly string[] };
 }
 
-export const backends = ["redis"] as const;
+export const backends = ["redis", "zookeeper"] as const;
 export type Backend = (typeof backends)[number];
 
 export function software(backend: Backend): Software {
@@ -21,6 +25,16 @@ export function software(backend: Backend): Software {
         users: ["redis", "valkey", "nobody"],
         image: process.env["DLOCK_IMAGE_REDIS"] ?? "redis:8",
         packages: { apt: ["redis-server"], brew: ["redis"] },
+      };
+    case "zookeeper":
+      return {
+        backend,
+        commands: (
+          process.env["DLOCK_BIN_ZOOKEEPER"] ?? "zkServer.sh,/usr/share/zookeeper/bin/zkServer.sh,zkServer"
+        ).split(","),
+        users: ["zookeeper", "nobody"],
+        image: process.env["DLOCK_IMAGE_ZOOKEEPER"] ?? "zookeeper:3.9",
+        packages: { apt: ["zookeeper"], brew: ["zookeeper"] },
       };
   }
 }
@@ -40,6 +54,6 @@ export function selectedBackends(): readonly Backend[] {
 /** For `describe.runIf`. */
 export const isSelected = (backend: Backend): boolean => selectedBackends().includes(backend);
 
-/** The server that is lent instead of started: `DLOCK_TEST_REDIS_URL`. */
+/** The server that is lent instead of started: `DLOCK_TEST_REDIS_URL`, `DLOCK_TEST_ZOOKEEPER_URL`. */
 export const lentUrl = (backend: Backend): string | undefined =>
   process.env[`DLOCK_TEST_${backend.toUpperCase()}_URL`] || undefined;

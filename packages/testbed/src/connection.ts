@@ -14,6 +14,8 @@ export class Connection {
   #lanes: readonly Lane[] = [];
   #truncating = false;
   #torn = false;
+  #greeted = false;
+  #refused = false;
 
   constructor(client: Socket, target: Target, weather: Weather) {
     this.#client = client;
@@ -38,6 +40,8 @@ export class Connection {
     // A connection that was made into a frozen link reaches the server when the link thaws.
     if (!this.#upstream && !this.#weather.frozen.requests) this.#open();
     for (const lane of this.#lanes) lane.pass();
+    // That nobody listens is an answer too.
+    if (this.#refused && !this.#weather.frozen.replies) this.break();
   }
 
   break(): void {
@@ -45,16 +49,37 @@ export class Connection {
     this.#upstream?.destroy();
   }
 
-  #open(): void {
-    const upstream = connect({ ...this.#target, allowHalfOpen: true, noDelay: true });
+  #open(until: number = performance.now() + (this.#target.terms?.patience ?? 0)): void {
+    const { port, host } = this.#target;
+    const upstream = connect({ port, host, allowHalfOpen: true, noDelay: true });
     this.#upstream = upstream;
-    upstream.on("error", () => {});
+    const refused = (): void => {
+      this.#refused = performance.now() >= until || this.#client.destroyed;
+      if (this.#refused) this.notice();
+      else setTimeout(() => this.#open(until), 20);
+    };
+    upstream
+      .on("error", () => {})
+      .once("close", refused)
+      .once("connect", () => {
+        upstream.off("close", refused);
+        this.#join(upstream);
+      });
+  }
+
+  #join(upstream: Socket): void {
     this.#lanes = [
-      new Lane("requests", this.#client, upstream, this.#weather, (data) => void upstream.write(data)),
+      new Lane("requests", this.#client, upstream, this.#weather, (data) => this.#request(data, upstream)),
       new Lane("replies", upstream, this.#client, this.#weather, (data) => this.#reply(data)),
     ];
     // Not read until now: accepted paused.
     this.#client.resume();
+  }
+
+  #request(data: Buffer, upstream: Socket): void {
+    const greet = this.#greeted ? undefined : this.#target.terms?.greet;
+    upstream.write(greet ? greet(data) : data);
+    this.#greeted = true;
   }
 
   #reply(data: Buffer): void {

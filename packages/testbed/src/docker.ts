@@ -3,6 +3,7 @@ import { GenericContainer, getContainerRuntimeClient, ImageName } from "testcont
 import type { ContainerRuntimeClient } from "testcontainers";
 import type { Software } from "./backend.js";
 import type { Engine, Place, Program } from "./engine.js";
+import { startScript } from "./start-script.js";
 import { within } from "./until.js";
 import { watch } from "./watchdog.js";
 
@@ -62,7 +63,9 @@ class DockerPlace implements Place {
 
   /** The data is in the container: another one has none. */
   async wipe(): Promise<void> {
-    await this.#container?.remove({ v: true, force: true });
+    await this.#container?.remove({ v: true, force: true }).catch((error: { readonly statusCode?: number }) => {
+      if (error.statusCode !== 404) throw error;
+    });
     this.#container = undefined;
     this.#forget?.();
   }
@@ -73,24 +76,41 @@ class DockerPlace implements Place {
 
   async log(): Promise<string> {
     const log = await this.#container?.logs({ stdout: true, stderr: true, tail: 20 });
-    return (log?.toString() ?? "").trim();
+    return log === undefined ? "" : text(log).trim();
   }
 
   async #create(): Promise<void> {
-    const { software, args, files = [] } = this.#program;
+    const { software, args, files = [], env, setup } = this.#program;
     const name = `dlock-${software.backend}-${randomUUID()}`;
     // The images' own entry points differ in what they add; what is run here is the same as without Docker.
-    const script =
-      'mkdir -p /tmp/data && cd /tmp/data && touch .present $FILES && exec "$(command -v $COMMANDS | head -n 1)" "$@"';
+    const script = [
+      "mkdir -p /tmp/data && cd /tmp/data && touch .present $FILES",
+      'for name in $COMMANDS; do SERVER="$(command -v "$name")" && break; done',
+      setup === undefined ? 'exec "$SERVER" "$@"' : `export SERVER\n${startScript(setup)}`,
+    ].join("\n");
     this.#forget = watch({ kind: "container", name });
-    const started = await new GenericContainer(software.image)
+    const container = new GenericContainer(software.image);
+    if (software.imageUser !== undefined) container.withUser(software.imageUser);
+    container
       .withName(name)
       // The servers of a cluster or behind a sentinel tell their addresses to clients: on the host's network they are the same for everybody.
       .withNetworkMode("host")
-      .withEnvironment({ FILES: files.join(" "), COMMANDS: software.commands.join(" ") })
+      .withEnvironment({ ...env, FILES: files.join(" "), COMMANDS: software.commands.join(" ") })
       .withEntrypoint(["sh", "-c", script, "sh"])
-      .withCommand([...args])
-      .start();
-    this.#container = this.#runtime.container.getById(started.getId());
+      .withCommand([...args]);
+    // Known before it is started: what cannot be started has to be removed too.
+    this.#container = this.#runtime.container.getById(name);
+    await container.start();
   }
+}
+
+/** Docker puts eight bytes before each piece of a log: which stream, and how long it is. */
+function text(log: Buffer): string {
+  const pieces: Buffer[] = [];
+  for (let at = 8; at <= log.length;) {
+    const end = at + log.readUInt32BE(at - 4);
+    pieces.push(log.subarray(at, end));
+    at = end + 8;
+  }
+  return Buffer.concat(pieces).toString();
 }

@@ -16,6 +16,11 @@ export interface Program {
   readonly args: readonly string[];
   /** Exist, empty, in the working directory, before the program starts. */
   readonly files?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Shell lines that furnish the empty working directory before the first start; `$SERVER` is the program. */
+  readonly setup?: string;
+  /** A shell line, run in the working directory, that takes back what a killed program leaves outside of it. */
+  readonly undo?: string;
 }
 
 /** Where one program runs, with its data. */
@@ -67,7 +72,7 @@ export async function chooseEngine(software: Software): Promise<Engine> {
       if (local) return local;
       const docker = wanted === "auto" ? await findDocker(software) : "DLOCK_TEST_ENGINE is local";
       if (typeof docker !== "string") return docker;
-      if (!hasApt() || process.getuid?.() !== 0)
+      if (!hasApt() || software.packages.apt.length === 0 || process.getuid?.() !== 0)
         throw new Error(`there is no ${command} and ${docker}; ${remedy(software)}`);
       await installWithApt(software);
       const installed = findLocal(software);
@@ -81,6 +86,7 @@ export async function chooseEngine(software: Software): Promise<Engine> {
 
 function remedy({ packages, commands }: Software): string {
   if (process.platform === "darwin") return `run: brew install ${packages.brew.join(" ")}`;
-  if (hasApt()) return `run: sudo apt-get install --no-install-recommends ${packages.apt.join(" ")}`;
+  if (hasApt() && packages.apt.length > 0)
+    return `run: sudo apt-get install --no-install-recommends ${packages.apt.join(" ")}`;
   return `install ${commands.join(" or ")}, or start Docker`;
 }

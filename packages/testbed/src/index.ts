@@ -8,3 +8,16 @@ export type { Links } from "./links.js";
 export { startRedisQuorum, type RedisGroup } from "./redis-group.js";
 export { startRedisCluster, type RedisCluster } from "./redis-cluster.js";
 export { startRedisSentinel, type RedisSentinel } from "./redis-sentinel.js";
+export {
+  openZooKeeper,
+  startZooKeeper,
+  type Role,
+  type StartedZooKeeper,
+  type ZooKeeper,
+  type ZooKeeperLink,
+} from "./zookeeper.js";
+export type { ZooKeeperConfig } from "./zookeeper-server.js";
+export type { ZooKeeperLook } from "./zookeeper-look.js";
+export { startZooKeeperEnsemble, type ZooKeeperEnsemble } from "./zookeeper-ensemble.js";
+export type { Bundle } from "./bundle.js";
+export { provide, type Provision } from "./provide.js";

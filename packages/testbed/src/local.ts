@@ -1,11 +1,15 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { chown, mkdir, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
+import { realpathSync } from "node:fs";
+import { chown, mkdir, mkdtemp, open, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Software } from "./backend.js";
 import type { Engine, Place, Program } from "./engine.js";
+import { removeFolder } from "./folder.js";
+import { startScript } from "./start-script.js";
+import { killTree, pauseTree, resumeTree } from "./tree.js";
 import { unprivileged } from "./user.js";
 import type { User } from "./user.js";
 import { watch } from "./watchdog.js";
@@ -13,7 +17,9 @@ import { which } from "./which.js";
 
 /** Runs the binaries of this machine, where there are some. */
 export function findLocal(software: Software): Engine | undefined {
-  const command = software.commands.map(which).find((path) => path !== undefined);
+  const command = software.commands
+    .map(which)
+    .find((path) => path !== undefined && basename(realpathSync(path)) !== software.impostor);
   if (command === undefined) return undefined;
   const user = process.getuid?.() === 0 ? unprivileged(software.users) : undefined;
   return { title: command, prepare: (program) => LocalPlace.prepare(command, program, user) };
@@ -32,7 +38,11 @@ class LocalPlace implements Place {
     this.#program = program;
     this.#user = user;
     this.#folder = folder;
-    this.#forget = watch({ kind: "folder", path: folder });
+    const forget = [
+      watch({ kind: "folder", path: folder }),
+      watch({ kind: "folder", path: this.#data, undo: program.undo }),
+    ];
+    this.#forget = () => forget.forEach((call) => call());
   }
 
   static async prepare(command: string, program: Program, user: User | undefined): Promise<LocalPlace> {
@@ -46,9 +56,13 @@ class LocalPlace implements Place {
   async run(): Promise<void> {
     const log = await open(this.#log, "a");
     try {
-      const child = spawn(this.#command, this.#program.args, {
+      const { args, env, setup } = this.#program;
+      const [command, ...rest] =
+        setup === undefined ? [this.#command, ...args] : ["sh", "-c", startScript(setup), "sh", ...args];
+      const child = spawn(command, rest, {
         ...this.#user,
         cwd: this.#data,
+        env: { ...process.env, ...env, SERVER: this.#command },
         detached: true,
         stdio: ["ignore", log.fd, log.fd],
       });
@@ -72,28 +86,29 @@ class LocalPlace implements Place {
     if (!alive(child)) return;
     child.ref();
     const gone = once(child, "exit");
-    child.kill("SIGKILL");
+    await killTree(child.pid);
     await gone;
   }
 
   pause(): Promise<void> {
-    this.#child?.kill("SIGSTOP");
+    if (alive(this.#child)) pauseTree(this.#child.pid);
     return Promise.resolve();
   }
 
   resume(): Promise<void> {
-    this.#child?.kill("SIGCONT");
+    if (alive(this.#child)) resumeTree(this.#child.pid);
     return Promise.resolve();
   }
 
   async wipe(): Promise<void> {
-    await rm(this.#data, { recursive: true });
+    await removeFolder(this.#data, this.#program.undo);
     await this.#furnish();
   }
 
   async remove(): Promise<void> {
     await this.kill();
-    await rm(this.#folder, { recursive: true, force: true });
+    await removeFolder(this.#data, this.#program.undo);
+    await removeFolder(this.#folder);
     this.#forget();
   }
 
@@ -123,6 +138,6 @@ class LocalPlace implements Place {
   }
 }
 
-function alive(child: ChildProcess | undefined): child is ChildProcess {
-  return child !== undefined && child.exitCode === null && child.signalCode === null;
+function alive(child: ChildProcess | undefined): child is ChildProcess & { readonly pid: number } {
+  return child?.pid !== undefined && child.exitCode === null && child.signalCode === null;
 }

@@ -7,6 +7,15 @@ import { freePort, loopback } from "./port.js";
 export interface Target {
   readonly port: number;
   readonly host: string;
+  readonly terms?: Terms | undefined;
+}
+
+/** What a proxy does for clients that must not notice it. */
+export interface Terms {
+  /** How long, in ms, a server that refuses a connection is asked again: the client was accepted and cannot be refused any more. */
+  readonly patience?: number;
+  /** What a client says first, as the server is to hear it. */
+  readonly greet?: (first: Buffer) => Buffer;
 }
 
 /** What is wrong with a link at the moment. */
@@ -33,8 +42,8 @@ export class Proxy implements Link {
     this.#target = target;
   }
 
-  static async start(port: number, host: string = loopback): Promise<Proxy> {
-    const proxy = new Proxy(await freePort(), { port, host });
+  static async start(port: number, host: string = loopback, terms?: Terms): Promise<Proxy> {
+    const proxy = new Proxy(await freePort(), { port, host, terms });
     await new Promise<void>((resolve, reject) => proxy.#listen().once("listening", resolve).once("error", reject));
     return proxy;
   }

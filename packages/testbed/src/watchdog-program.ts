@@ -1,6 +1,7 @@
-import { rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
+import { removeFolder } from "./folder.js";
+import { killTree } from "./tree.js";
 import type { Leftover, WatchdogOrder } from "./watchdog.js";
 
 const leftovers = new Map<number, Leftover>();
@@ -24,10 +25,10 @@ async function cleanUp(): Promise<void> {
 async function remove(leftover: Leftover): Promise<void> {
   switch (leftover.kind) {
     case "process":
-      process.kill(leftover.pid, "SIGKILL");
+      await killTree(leftover.pid);
       break;
     case "folder":
-      await rm(leftover.path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+      await removeFolder(leftover.path, leftover.undo);
       break;
     case "container": {
       const { getContainerRuntimeClient } = await import("testcontainers");

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 /** What must not outlive this process. */
 export type Leftover =
   | { readonly kind: "process"; readonly pid: number }
-  | { readonly kind: "folder"; readonly path: string }
+  | { readonly kind: "folder"; readonly path: string; readonly undo?: string | undefined }
   | { readonly kind: "container"; readonly name: string };
 
 let watchdog: ChildProcess | undefined;

@@ -17,7 +17,7 @@ describe("the choice of backends", () => {
 
   it("is never a misspelt one", () => {
     vi.stubEnv("DLOCK_TEST_BACKENDS", "redis,etcd");
-    expect(selectedBackends).toThrow('DLOCK_TEST_BACKENDS names "etcd"; there are: redis, or none');
+    expect(selectedBackends).toThrow('DLOCK_TEST_BACKENDS names "etcd"; there are: redis, zookeeper, or none');
   });
 });
 

@@ -74,6 +74,17 @@ describe("a proxy", () => {
     await lost.close();
   });
 
+  it("tells nobody while replies are frozen that nobody listens", async () => {
+    const lost = await Proxy.start(1);
+    lost.freeze("replies");
+    const one = new Client(lost.port);
+    await pause(100);
+    expect(one.closed).toBe(false);
+    lost.heal();
+    await expect.poll(() => one.closed).toBe(true);
+    await lost.close();
+  });
+
   it("freezes: nothing arrives, nobody is told, new connections hang; all of it arrives at heal", async () => {
     const [one, leaving] = [await client(), await client()];
     one.socket.write("a");
@@ -203,5 +214,35 @@ describe("a proxy", () => {
     other.socket.write("f");
     await expect.poll(() => other.closed).toBe(true);
     expect(other.received).toBe("<f");
+  });
+
+  it("asks a server that refuses for as long as it has patience, and keeps what is said meanwhile", async () => {
+    const { port } = server.address() as AddressInfo;
+    const patient = await Proxy.start(port, "127.0.0.1", { patience: 5_000 });
+    server.close();
+    const one = new Client(patient.port);
+    clients.push(one);
+    one.socket.write("a");
+    await pause(100);
+    expect(one.closed).toBe(false);
+    server.listen(port, "127.0.0.1");
+    await shows("<a>", one);
+    await patient.close();
+    const impatient = await Proxy.start(1, "127.0.0.1", { patience: 100 });
+    const other = new Client(impatient.port);
+    await expect.poll(() => other.closed).toBe(true);
+    await impatient.close();
+  });
+
+  it("can have a server hear something else first, and only first", async () => {
+    const greet = (first: Buffer) => Buffer.from(String(first).toUpperCase());
+    const greeting = await Proxy.start((server.address() as AddressInfo).port, "127.0.0.1", { greet });
+    const one = new Client(greeting.port);
+    clients.push(one);
+    one.socket.write("a");
+    await shows("<A>", one);
+    one.socket.write("b");
+    await shows("<A><b>", one);
+    await greeting.close();
   });
 });

@@ -1,0 +1,138 @@
+import { soleName } from "./contenders.js";
+import { failedWith } from "./failure.js";
+import { type Acl, type Session, type Watch, ZooKeeperError } from "./session.js";
+import { untilConnected } from "./until-connected.js";
+
+interface Place {
+  readonly name: string;
+  readonly czxid: bigint;
+}
+
+/** The ephemeral node of one claim, from before it is asked for until it is certainly gone. */
+export class OwnNode {
+  /** Where it is, as far as the server has said. */
+  place: Place | undefined;
+  readonly #parent: string;
+  readonly #sole: boolean;
+  readonly #owner: string;
+  readonly #acl: readonly Acl[];
+  #guid: string = crypto.randomUUID();
+  /** Something of it was sent, and nobody knows what became of it. */
+  #doubtful = false;
+
+  constructor(parent: string, owner: string, how: { readonly sole: boolean; readonly acl: readonly Acl[] }) {
+    this.#parent = parent;
+    this.#sole = how.sole;
+    this.#acl = how.acl;
+    this.#owner = owner;
+  }
+
+  get #data(): Uint8Array {
+    return Buffer.from(this.#sole ? `${this.#guid} ${this.#owner}` : this.#owner);
+  }
+
+  get path(): string {
+    return `${this.#parent}/${this.place?.name}`;
+  }
+
+  /** Whether the server has to be asked what became of it. */
+  get doubtful(): boolean {
+    return this.#doubtful;
+  }
+
+  /** Rejects with NO_NODE when its parent is missing, with NODE_EXISTS when another sole node is there. */
+  async create(session: Session): Promise<void> {
+    const name = this.#sole ? soleName : `_c_${this.#guid}-lock-`;
+    const kind = this.#sole ? "ephemeral" : "ephemeral-sequential";
+    try {
+      const made = await session.create(`${this.#parent}/${name}`, this.#data, { kind, acl: this.#acl });
+      this.place = { name: made.path.slice(this.#parent.length + 1), czxid: made.czxid };
+    } catch (error) {
+      this.#doubtful = !(error instanceof ZooKeeperError && error.noEffect);
+      throw error;
+    }
+  }
+
+  /** Learns whether it is there. The connection on which it was asked for is gone by now, so nothing of that comes later. */
+  async find(session: Session): Promise<void> {
+    // A follower may not have heard of it yet.
+    const synced = session.sync(this.#parent);
+    const found = this.#sole ? this.#findSole(session) : this.#findSequential(session);
+    [this.place] = await Promise.all([found, synced]);
+    this.#doubtful = false;
+  }
+
+  /** Resolves when it is certainly gone, however many connections that takes; rejects when the session is over before. */
+  async remove(session: Session): Promise<void> {
+    if (this.place === undefined && !this.#doubtful) return;
+    await untilConnected(session, async () => {
+      if (this.#doubtful) await this.find(session);
+      if (this.place === undefined) return;
+      try {
+        await session.delete(this.path, -1);
+      } catch (error) {
+        if (!failedWith(error, "NO_NODE")) {
+          // What has that name next time may be somebody else's.
+          this.#doubtful = this.#sole;
+          throw error;
+        }
+      }
+      this.place = undefined;
+    });
+  }
+
+  /** Its session is over. What the server may still have of it belongs to nobody, so that another one must not be taken for it. */
+  forget(): void {
+    this.#guid = crypto.randomUUID();
+    this.place = undefined;
+    this.#doubtful = false;
+  }
+
+  /** Keeps the session alive until the returned function is called, and says when the node is gone. */
+  keep(session: Session, gone: () => void): () => void {
+    const stop = session.keep(this.path, gone);
+    if (!this.#sole) return stop;
+    // That check is by name, and would take the sole node of a successor for ours.
+    const look = async (): Promise<void> => {
+      if ((await untilConnected(session, () => this.#findSole(session, changed))) === undefined) gone();
+    };
+    const changed = (): void => void look().catch(() => {});
+    changed();
+    return () => {
+      session.unwatch(changed);
+      stop();
+    };
+  }
+
+  async #findSole(session: Session, changed?: Watch): Promise<Place | undefined> {
+    try {
+      const { data, stat } = await session.getData(`${this.#parent}/${soleName}`, changed);
+      const ours = Buffer.from(data).equals(this.#data);
+      return ours ? { name: soleName, czxid: stat.czxid } : undefined;
+    } catch (error) {
+      return absent(error);
+    }
+  }
+
+  async #findSequential(session: Session): Promise<Place | undefined> {
+    try {
+      const { children } = await session.getChildren(this.#parent);
+      const name = children.find((child) => child.startsWith(`_c_${this.#guid}-`));
+      if (name === undefined) return undefined;
+      const { stat } = await session.getData(`${this.#parent}/${name}`);
+      return { name, czxid: stat.czxid };
+    } catch (error) {
+      return absent(error);
+    }
+  }
+}
+
+/** The label of whoever made a node: what is in it, without the guid that is in the sole node's data instead of its name. */
+export function labelOf(name: string, data: Uint8Array): string {
+  const text = Buffer.from(data).toString();
+  return name === soleName ? text.replace(/^[\da-f-]{36} /, "") : text;
+}
+
+function absent(error: unknown): undefined {
+  if (!failedWith(error, "NO_NODE")) throw error;
+}

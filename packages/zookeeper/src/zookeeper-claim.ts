@@ -1,0 +1,223 @@
+import {
+  type ClaimRequest,
+  type FencingToken,
+  LockBackendError,
+  monotonicNow,
+  settleBy,
+  type SessionClaim,
+  type Signal,
+} from "@dlock/core";
+import { again, Contest } from "./contest.js";
+import type { Deployment } from "./deployment.js";
+import { failedWith, failure } from "./failure.js";
+import type { OwnNode } from "./own-node.js";
+import type { Session } from "./session.js";
+import { untilConnected } from "./until-connected.js";
+
+/** One contender for one lock, in the one session that its node belongs to. */
+export class ZooKeeperClaim implements SessionClaim {
+  readonly #deployment: Deployment;
+  readonly #request: ClaimRequest;
+  readonly #contest: Contest;
+  readonly #over = new AbortController();
+  /** From just before the first request that could make the node. */
+  #session: Session | undefined;
+  #token: FencingToken | undefined;
+  #stopKeeping: () => void = () => {};
+  /** The one that is under way; later calls join it. */
+  #attempt: Promise<FencingToken | undefined> | undefined;
+  /** Whether that began without a place in line. */
+  #fresh = false;
+  /** Monotonic ms after which nobody waits for it any more. */
+  #wantedUntil = Number.NEGATIVE_INFINITY;
+  #released: Promise<void> | undefined;
+
+  constructor(deployment: Deployment, request: ClaimRequest) {
+    this.#deployment = deployment;
+    this.#request = request;
+    this.#contest = new Contest(deployment.namespace, request, deployment.settings.order);
+  }
+
+  get lost(): Signal {
+    return this.#over.signal;
+  }
+
+  get ttl(): number | undefined {
+    return this.#session?.timeout;
+  }
+
+  certainUntil(): number {
+    return this.#session !== undefined && this.#holds ? this.#session.certainUntil() : Number.NEGATIVE_INFINITY;
+  }
+
+  async tryAcquire(deadline: number): Promise<FencingToken | undefined> {
+    if (this.#released) return undefined;
+    this.#wantedUntil = Math.max(this.#wantedUntil, deadline);
+    const attempt = (this.#attempt ??= this.#try().finally(() => (this.#attempt = undefined)));
+    return settleBy(
+      () => attempt,
+      deadline,
+      () => this.#error("did not answer in time", { noEffect: this.#session === undefined }),
+      { background: false },
+    );
+  }
+
+  waitTurn(signal: Signal): Promise<void> {
+    return this.#contest.turn.wait(signal);
+  }
+
+  renew(ttl: number): Promise<boolean> {
+    return this.#whileHeld(ttl, (session, { path }) => session.heartbeat(path));
+  }
+
+  raise(floor: FencingToken): Promise<boolean> {
+    const { fence } = this.#deployment.namespace;
+    return this.#whileHeld(this.#request.ttl, async (session, { path, place }) => {
+      await session.heartbeat(path);
+      // Later nodes have a larger czxid.
+      await fence.raise(session, floor - (place?.czxid ?? 0n));
+    });
+  }
+
+  release(): Promise<void> {
+    this.#released ??= this.#leave();
+    return this.#released;
+  }
+
+  get #holds(): boolean {
+    return this.#token !== undefined && !this.#released && !this.lost.aborted;
+  }
+
+  /** Whether it still holds after the work, which begins with an answer of the leader about our node. */
+  async #whileHeld(ttl: number, work: (session: Session, node: OwnNode) => Promise<void>): Promise<boolean> {
+    const session = this.#session;
+    if (session === undefined || !this.#holds) return false;
+    try {
+      const until = monotonicNow() + Math.max(ttl / 3, 5);
+      await untilConnected(session, () => work(session, this.#contest.node), until);
+    } catch (error) {
+      if (failedWith(error, "NO_NODE", "SESSION_LOST")) this.#lose(error);
+      else if (this.#holds) throw failure(error, this.#request.key);
+    }
+    return this.#holds;
+  }
+
+  /** What an attempt makes when nobody waits for it any more, it takes away itself. */
+  async #try(): Promise<FencingToken | undefined> {
+    this.#fresh = this.#contest.node.place === undefined;
+    try {
+      const token = await this.#ask();
+      if (this.#fresh) this.#checkWanted();
+      return this.#released ? undefined : token;
+    } catch (error) {
+      const late = monotonicNow() >= this.#wantedUntil;
+      if (this.#fresh && late && !this.#released) await this.#undo();
+      throw failure(error, this.#request.key);
+    } finally {
+      this.#fresh = false;
+      if (this.#session?.lost.aborted) this.#mourn();
+    }
+  }
+
+  /** Until there is an answer, over as many connections as that takes; over as many sessions, while nobody knows of a place in line. */
+  async #ask(): Promise<FencingToken | undefined> {
+    while (!this.#released) {
+      if (this.lost.aborted) throw this.#error("has taken the node of a claim away", { noEffect: true });
+      this.#checkWanted();
+      try {
+        const session = this.#session ?? (await this.#deployment.session.ready(this.#wantedUntil));
+        await session.ready(this.#wantedUntil);
+        if (this.#released) break;
+        this.#belongTo(session);
+        const answer = await this.#look(session);
+        if (answer !== again) return answer;
+      } catch (error) {
+        if (failedWith(error, "NO_NODE")) this.#lose(error);
+        if (this.#fresh && this.#session?.lost.aborted) this.#leaveSession();
+        else if (!failedWith(error, "CONNECTION_LOSS") || this.#session === undefined) throw error;
+      }
+    }
+    return undefined;
+  }
+
+  async #look(session: Session): Promise<FencingToken | undefined | typeof again> {
+    const { node } = this.#contest;
+    if (this.#token !== undefined) {
+      await session.heartbeat(node.path);
+      return this.#token;
+    }
+    if (node.doubtful) await node.find(session);
+    const sight = this.#released ? undefined : await this.#contest.look(session);
+    if (sight === again) return again;
+    if (sight === undefined || node.place === undefined) return undefined;
+    const { fence } = this.#deployment.namespace;
+    const { czxid } = node.place;
+    const token = czxid + (sight.offset ?? (await fence.begin(session, czxid)));
+    if (this.#released || this.lost.aborted) return undefined;
+    this.#stopKeeping = node.keep(session, () => this.#lose(new Error("the node of the claim is gone")));
+    return (this.#token = token);
+  }
+
+  #belongTo(session: Session): void {
+    if (this.#session !== undefined) return;
+    this.#session = session;
+    session.lost.addEventListener("abort", this.#mourn);
+    const { key, ttl } = this.#request;
+    if (ttl >= session.timeout) return;
+    const message = `a dead holder keeps its locks for ${session.timeout} ms, which its session lasts, not for ${ttl} ms`;
+    this.#deployment.notice("TTL_RAISED", `${message}; sessionTimeout sets it, within what the server allows`, key);
+  }
+
+  #leaveSession(): void {
+    this.#session?.lost.removeEventListener("abort", this.#mourn);
+    this.#session = undefined;
+    this.#contest.node.forget();
+  }
+
+  readonly #mourn = (): void => {
+    if (!this.#fresh) this.#lose(this.#session?.lost.reason);
+  };
+
+  /** The node is gone, or will be as soon as the servers know of it. */
+  #lose(reason: unknown): void {
+    this.#stopKeeping();
+    if (!this.#released) this.#over.abort(reason);
+    this.#contest.turn.now();
+  }
+
+  async #leave(): Promise<void> {
+    this.#stopKeeping();
+    this.#contest.turn.now();
+    // Else nothing was sent, and nothing will be.
+    if (this.#session !== undefined) await this.#attempt?.catch(() => {});
+    const session = this.#session;
+    try {
+      // Else the servers took the node away, or will.
+      if (session?.lost.aborted === false && !this.lost.aborted) await this.#contest.withdraw(session);
+    } catch (error) {
+      if (!session?.lost.aborted) throw failure(error, this.#request.key);
+    } finally {
+      session?.lost.removeEventListener("abort", this.#mourn);
+    }
+  }
+
+  async #undo(): Promise<void> {
+    this.#stopKeeping();
+    this.#token = undefined;
+    try {
+      if (this.#session) await this.#contest.withdraw(this.#session);
+    } catch {
+      // Its session is over.
+    }
+  }
+
+  #checkWanted(): void {
+    const late = monotonicNow() >= this.#wantedUntil;
+    if (late) throw this.#error("answered too late", { noEffect: this.#session === undefined });
+  }
+
+  #error(what: string, { noEffect = false } = {}): LockBackendError {
+    const { key } = this.#request;
+    return new LockBackendError(`zookeeper ${what} about "${key}"`, { key, retryable: true, noEffect });
+  }
+}

@@ -1,0 +1,71 @@
+import { type Harness, laws } from "@dlock/conformance";
+import type { Guarantees } from "@dlock/core";
+import type { ZooKeeper } from "@dlock/testbed";
+import { zookeeperProvider, type ZooKeeperOptions } from "@dlock/zookeeper";
+import { test } from "vitest";
+
+export const guarantees: Guarantees = {
+  exclusion: "consensus",
+  failover: "keeps",
+  fencing: "unless-data-and-clock-lost",
+  alive: "session",
+  order: "fifo",
+  waiting: "push",
+  modes: ["exclusive"],
+};
+
+/** ms of every session in the laws: twenty of the testbed's ticks. */
+export const sessionTimeout = 2_000;
+/** ms, as the testbed sets it. */
+export const tickTime = 100;
+/** As slowly as elsewhere: where a lock's node is gone, taking the lock costs a second round trip, for which some laws have no time. */
+export const reaping = { "-Dznode.container.checkIntervalMs": "60000" };
+
+/** What one server and an ensemble have in common. Servers end a session up to a tick after its time, and tell of it a moment later. */
+export const common: Pick<Harness, "guarantees" | "offers" | "timing"> = {
+  guarantees,
+  offers: ["inspect", "forceRelease", "raise"],
+  timing: { ttl: sessionTimeout, slack: 1_000, deadWaiter: sessionTimeout + 200 },
+};
+
+export function peerOf(url: string, options?: ZooKeeperOptions) {
+  const provider = zookeeperProvider({ url }, { sessionTimeout, tickTime, ...options });
+  return { provider, close: () => provider.close() };
+}
+
+/** What a server lends, as long as it is left alone. */
+export function harnessOf(
+  zookeeper: ZooKeeper,
+  options?: ZooKeeperOptions,
+): Pick<Harness, "open" | "openLinked" | "residue"> {
+  return {
+    open: async () => peerOf(zookeeper.url, options),
+    openLinked: async () => {
+      const link = await zookeeper.link();
+      const peer = peerOf(link.url, options);
+      return {
+        ...peer,
+        link,
+        close: async () => {
+          await peer.close();
+          await link.close();
+        },
+      };
+    },
+    residue: async () => residueIn(await zookeeper.tree.paths()),
+  };
+}
+
+/** Who holds and who waits. The nodes of the locks themselves are containers: the server takes empty ones away when it looks. */
+export function residueIn(paths: readonly string[]): string[] {
+  return paths.filter((path) => path.split("/").length > 2);
+}
+
+/** As `conformance` does it, for laws that have to run on servers of different kinds. */
+export function someLaws(harness: Harness, picked: (id: string) => boolean): void {
+  for (const { id, title, skip, limit, run } of laws(harness)) {
+    if (!picked(id)) continue;
+    if (skip === undefined) test.concurrent(title, run, limit);
+    else test.skip(`${title} (${skip})`, run);
+  }
+}
