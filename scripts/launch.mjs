@@ -9,6 +9,7 @@ const vitest = ["node_modules/vitest/vitest.mjs", "run", ...args];
 const commands = {
   demo: () => run(process.execPath, ["examples/flash-sale/dist/main.js", ...args]),
   test: () => run(process.execPath, vitest),
+  "test:interop": () => run(process.execPath, [...vitest, "--config", "vitest.interop.config.ts"]),
   "test:nodes": testNodes,
   bench: () => run(process.execPath, ["bench/redis.mjs", ...args]),
   check,
