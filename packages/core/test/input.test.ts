@@ -1,3 +1,8 @@
+import { execFile } from "node:child_process";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { createLocks, LockConfigError, type Locks } from "@dlock/core";
 import { memoryProvider } from "@dlock/core/memory";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -121,7 +126,6 @@ test("an error of another copy of the package is one of dlock all the same", asy
 describe("a bad backend", () => {
   test.each([
     ["an unknown scheme", "mongodb://db", "url", /memory:, sqlite:/],
-    ["a scheme whose adapter is missing", "zookeeper://zk1,zk2", "url", /npm install @dlock\/zookeeper/],
     ["a path", "./dlock.config.json", "url", /a URL with a scheme/],
     ["nothing", undefined, "where", /DLOCK_URL/],
     ["an empty string", "", "where", /DLOCK_URL/],
@@ -131,6 +135,24 @@ describe("a bad backend", () => {
     const error = await refusal(() => createLocks(where as string));
     expect(error.field).toBe(field);
     expect(error.message).toMatch(accepted);
+  });
+
+  test("whose adapter is missing is refused with what to install", async () => {
+    // As in a project that has installed core alone.
+    const folder = await mkdtemp(join(tmpdir(), "dlock-alone-"));
+    const core = join(folder, "node_modules", "@dlock", "core");
+    await cp(new URL("../dist", import.meta.url), join(core, "dist"), { recursive: true });
+    await cp(new URL("../package.json", import.meta.url), join(core, "package.json"));
+    const program = join(folder, "program.mjs");
+    await writeFile(
+      program,
+      `import { createLocks } from "@dlock/core";
+       for (const url of ["zookeeper://zk1,zk2", "redis://db"]) await createLocks(url).catch(({ message }) => console.log(message));`,
+    );
+    const { stdout } = await promisify(execFile)(process.execPath, [program], { cwd: folder });
+    await rm(folder, { recursive: true });
+    expect(stdout).toMatch(/^url: "zookeeper:" .*npm install @dlock\/zookeeper$/m);
+    expect(stdout).toMatch(/^url: "redis:" .*npm install @dlock\/redis ioredis$/m);
   });
 
   test("never shows the credentials of its URL", async () => {

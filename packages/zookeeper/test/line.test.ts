@@ -12,12 +12,6 @@ describe.runIf(isSelected("zookeeper"))("the line", async () => {
     await Promise.all(closing.splice(0).map((close) => close()));
   });
   const open = opener((close) => closing.push(close));
-  const link = async () => {
-    const made = await zookeeper.link();
-    closing.push(() => made.close());
-    return made;
-  };
-
   test.each(["fifo", "none"] as const)(
     "a free lock costs one round trip to acquire and one to release, order: %s",
     async (order) => {
