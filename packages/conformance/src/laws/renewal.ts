@@ -39,15 +39,20 @@ export const renewal: readonly Law[] = [
   },
   {
     id: "renewal/lost-answers",
-    title: "renewals whose answers are lost for less than the ttl cost no hold",
+    title:
+      "renewals whose answers are lost for less than the ttl cost no hold, unless it lives by the connection: then its holder is told",
     needs: ["openLinked"],
     async run(stage) {
       const peer = await stage.linkedPeer();
       const locks = await stage.locks(peer);
       const lock = await locks.acquire(stage.key(), { ttl: 2 * stage.ttl });
+      const told = aborted(lock.signal);
       peer.link.dropReplies();
       await sleep(lock.ttl * 0.45);
       peer.link.heal();
+      // What was lost in the middle of a connection is the end of that connection.
+      if (stage.harness.guarantees.alive === "connection")
+        return void (await within(lock.ttl + stage.slack, told, "the signal"));
       await sleep(lock.ttl);
       lock.throwIfLost();
       assert.equal(await lock.release(), true);
