@@ -1,6 +1,7 @@
 import { configDefaults, defineConfig } from "vitest/config";
 
 // Leaving a backend out is explicit: `DLOCK_TEST_BACKENDS`, a list or `none`. The testbed says at the end what was run.
+// A package of one backend is left out whole; the tests of packages/sql, which has several, ask `isSelected`.
 const chosen = process.env["DLOCK_TEST_BACKENDS"];
 const leftOut = ["redis", "zookeeper"].filter((backend) => chosen && !chosen.split(",").includes(backend));
 

@@ -39,7 +39,7 @@ export type {
 } from "./provider.js";
 export type { MinimalSignal, Signal } from "./signal.js";
 export { backoff } from "./backoff.js";
-export { checkFields, checkOneOf, checkText } from "./check.js";
+export { checkDuration, checkFields, checkKey, checkOneOf, checkText } from "./check.js";
 export { monotonicNow } from "./clock.js";
 export { Moment } from "./moment.js";
 export { pause, settleBy } from "./settle.js";

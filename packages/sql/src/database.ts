@@ -1,17 +1,26 @@
 import type { Signal } from "@dlock/core";
 
-export type Bindings = Readonly<Record<string, string | number>>;
+export type Bindings = Readonly<Record<string, string | number | readonly string[]>>;
 export type Row = Readonly<Record<string, unknown>>;
+
+export interface Reply {
+  readonly rows: readonly Row[];
+  /** Rows that were written, or found. */
+  readonly affected: number;
+  /** What a statement of MySQL or MariaDB gave to LAST_INSERT_ID(). */
+  readonly insertId?: bigint | undefined;
+}
 
 export interface Patience {
   /** Monotonic ms after which a statement must not take effect any more. */
   readonly until: number;
+  /** Ends it before it is sent. */
   readonly signal?: Signal | undefined;
 }
 
 /** A database, on connections of our own. */
 export interface Database {
-  /** The rows of one autocommit statement. Rejects with an error of dlock: nobody knows whether it took effect. */
-  query(sql: string, bindings: Bindings, patience: Patience): Promise<readonly Row[]>;
+  /** Runs one autocommit statement. Rejects with an error of dlock: nobody knows whether it took effect, unless it says so. */
+  query(sql: string, bindings: Bindings, patience: Patience): Promise<Reply>;
   close(): Promise<void>;
 }

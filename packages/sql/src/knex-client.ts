@@ -68,7 +68,7 @@ export function fileSource(field: string, filename: string, driver: unknown): So
  */
 export function lentSource(lent: KnexLike): Source {
   const theirs = lent.client as KnexClient;
-  const accepted = 'a knex instance with client "better-sqlite3" or a class that extends it';
+  const accepted = 'a knex instance with client "pg", "mysql2", "better-sqlite3" or a class that extends one of them';
   if (typeof theirs?.acquireRawConnection !== "function") throw new LockConfigError("knex", lent, accepted);
   if (theirs.driverName !== "better-sqlite3") throw new LockConfigError("knex", theirs.driverName, accepted);
   if (lent.isTransaction) {

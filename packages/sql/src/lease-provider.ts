@@ -1,43 +1,33 @@
-import type { ClaimRequest, Guarantees, LeaseClaim, LockProvider, LockStatus } from "@dlock/core";
+import type { ClaimRequest, Guarantees, LeaseClaim, LockStatus } from "@dlock/core";
 import { monotonicNow, requireModes } from "@dlock/core";
-import type { Database, Patience } from "./database.js";
+import type { Announcements } from "./announcements.js";
+import type { Patience } from "./database.js";
 import type { LeaseTable } from "./lease-table.js";
+import type { VersionProvider } from "./sql-provider.js";
 import { VersionClaim } from "./version-claim.js";
+import { type Pace, Watch } from "./watch.js";
 
-export interface SqlProvider extends LockProvider {
-  /** Creates the table, which the first call would do anyway. Harmless when repeated, also by several processes at once. */
-  createSchema(): Promise<void>;
-  claim(request: ClaimRequest): LeaseClaim;
-  inspect(key: string): Promise<LockStatus>;
-  forceRelease(key: string): Promise<boolean>;
-  connect(): Promise<void>;
-  close(): Promise<void>;
-}
-
-const guarantees: Guarantees = {
-  exclusion: "host",
-  failover: "none",
-  fencing: "unless-data-and-clock-lost",
-  alive: "lease",
-  order: "none",
-  waiting: "poll",
-  modes: ["exclusive"],
-};
+/** Of those who are told when to look. */
+const paceWhenTold: Pace = { shortest: 2_000, longest: 2_000 };
 
 /** The `version` strategy. */
-export class LeaseProvider implements SqlProvider {
-  readonly guarantees: Guarantees = guarantees;
-  readonly #database: Database;
+export class LeaseProvider implements VersionProvider {
+  readonly guarantees: Guarantees;
   readonly #table: LeaseTable;
+  readonly #watch: Watch;
 
-  constructor(database: Database, table: LeaseTable) {
-    this.#database = database;
+  readonly #announcements: Announcements | undefined;
+
+  constructor(table: LeaseTable, guarantees: Guarantees, pace: Pace, announcements?: Announcements) {
+    this.guarantees = guarantees;
     this.#table = table;
+    this.#announcements = announcements;
+    this.#watch = new Watch((keys, until) => this.#look(keys, until, pace), pace);
   }
 
   claim(request: ClaimRequest): LeaseClaim {
-    requireModes(guarantees, request);
-    return new VersionClaim(this.#table, request);
+    requireModes(this.guarantees, request);
+    return new VersionClaim(this.#table, this.#watch, request);
   }
 
   async inspect(key: string): Promise<LockStatus> {
@@ -53,12 +43,22 @@ export class LeaseProvider implements SqlProvider {
     return this.#table.create(patience());
   }
 
-  connect(): Promise<void> {
-    return this.#table.prepare(patience());
+  async connect(): Promise<void> {
+    await this.#table.reach(patience());
+    await this.#announcements?.check();
   }
 
   close(): Promise<void> {
-    return this.#database.close();
+    return this.#table.close();
+  }
+
+  #look(keys: readonly string[], until: number, pace: Pace): Promise<ReadonlyMap<string, number>> {
+    this.#announcements?.tell({
+      heard: (key) => this.#watch.wake(key),
+      // Once it is heard from, whatever happened before is looked at once more.
+      listening: (listens) => (this.#watch.pace = listens ? paceWhenTold : pace),
+    });
+    return this.#table.remaining(keys, { until });
   }
 }
 

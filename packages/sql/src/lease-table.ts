@@ -1,7 +1,8 @@
 import { type ClaimRequest, type FencingToken, type HolderStatus, LockConfigError, monotonicNow } from "@dlock/core";
-import type { Bindings, Database, Patience, Row } from "./database.js";
+import type { Bindings, Database, Patience, Reply } from "./database.js";
 import type { VersionDialect } from "./dialect.js";
-import { layout } from "./sqlite-dialect.js";
+import { ServerClock } from "./server-clock.js";
+import { codeOf } from "./server-failure.js";
 
 // Every so many releases one sweep: it deletes more rows than that many acquisitions can have added.
 const sweepEvery = 32;
@@ -11,6 +12,7 @@ export class LeaseTable {
   readonly #database: Database;
   readonly #sql: VersionDialect;
   readonly #name: string;
+  readonly #clock = new ServerClock();
   #ready = false;
   #releases = 0;
 
@@ -22,79 +24,129 @@ export class LeaseTable {
 
   async create(patience: Patience): Promise<void> {
     for (const statement of this.#sql.schema) await this.#database.query(statement, {}, patience);
-    await this.#checkLayout(patience);
+    await this.#look(patience);
   }
 
   /** Sees to it that the table is there, and is one that this release understands. */
   async prepare(patience: Patience): Promise<void> {
     if (this.#ready) return;
-    const [found] = await this.#database.query(this.#sql.exists, {}, patience);
-    if (found === undefined || (await this.#checkLayout(patience)) === undefined) await this.create(patience);
+    const { rows } = await this.#database.query(this.#sql.exists, {}, patience);
+    if (rows.length === 0 || !(await this.#look(patience))) await this.create(patience);
     await this.#sweep();
     this.#ready = true;
   }
 
-  async take({ key, id, owner, ttl }: ClaimRequest, patience: Patience): Promise<FencingToken | undefined> {
-    const [lease] = await this.#query(this.#sql.take, { key, claim: id, owner, ttl: Math.ceil(ttl) }, patience);
-    return lease === undefined ? undefined : token(lease);
-  }
-
-  async renew({ key, id }: ClaimRequest, ttl: number, patience: Patience): Promise<boolean> {
-    return (await this.#query(this.#sql.renew, { key, claim: id, ttl: Math.ceil(ttl) }, patience)).length === 1;
-  }
-
-  async giveUp({ key, id }: ClaimRequest, patience: Patience): Promise<void> {
-    await this.#query(this.#sql.giveUp, { key, claim: id }, patience);
-    if (++this.#releases % sweepEvery === 0) await this.#sweep();
-  }
-
-  /** ms until the lease ends unless it is renewed; zero or less: it is free. */
-  async remaining(key: string, patience: Patience): Promise<number> {
-    const [lease] = await this.#query(this.#sql.remaining, { key }, patience);
-    return Number(lease?.["remaining"] ?? 0);
-  }
-
-  async holder(key: string, patience: Patience): Promise<HolderStatus | undefined> {
-    const [lease] = await this.#query(this.#sql.holder, { key }, patience);
-    if (lease === undefined) return undefined;
-    const expiresIn = Number(lease["remaining"]);
-    return { owner: String(lease["owner"]), mode: "exclusive", fencingToken: token(lease), expiresIn };
-  }
-
-  /** Whether there was somebody to evict. */
-  async evict(key: string, patience: Patience): Promise<boolean> {
-    return (await this.#query(this.#sql.evict, { key }, patience)).length === 1;
-  }
-
-  async #query(sql: string, bindings: Bindings, patience: Patience): Promise<readonly Row[]> {
+  /** Asks the database, whatever is known of it. */
+  async reach(patience: Patience): Promise<void> {
+    this.#ready = false;
     await this.prepare(patience);
-    try {
-      return await this.#database.query(sql, bindings, patience);
-    } catch (error) {
-      // The table may be gone, with the file it was in.
-      this.#ready = false;
-      throw error;
+  }
+
+  async take({ key, id, owner, ttl }: ClaimRequest, patience: Patience): Promise<FencingToken | undefined> {
+    for (;;) {
+      await this.prepare(patience);
+      const [askedAt, deadline] = [monotonicNow(), this.#clock.at(patience.until)];
+      const lease = { key: this.#sql.stored(key), claim: id, owner, ttl: Math.ceil(ttl), deadline };
+      const { token, clock } = await this.#sql.take((sql, bindings) => this.#query(sql, bindings, patience), lease);
+      if (clock !== undefined) this.#clock.learn(clock, askedAt);
+      // Late by a clock that was set forward, or of which too little was known: until it is late here too, it is asked again.
+      if (token !== undefined || clock === undefined || clock < deadline) return token;
     }
   }
 
-  async #checkLayout(patience: Patience): Promise<number | undefined> {
-    const [row] = await this.#database.query(this.#sql.layout, {}, patience).catch((error: unknown) => {
-      if (!/no such column/.test(String(error))) throw error;
+  async renew({ key, id }: ClaimRequest, ttl: number, patience: Patience): Promise<boolean> {
+    return this.#wrote(this.#sql.renew, { key: this.#sql.stored(key), claim: id, ttl: Math.ceil(ttl) }, patience);
+  }
+
+  /** Every later token of the key exceeds `floor`; false: it is not held. */
+  raise({ key, id }: ClaimRequest, floor: FencingToken, patience: Patience): Promise<boolean> {
+    return this.#wrote(this.#sql.raise, { key: this.#sql.stored(key), claim: id, floor: String(floor) }, patience);
+  }
+
+  async giveUp({ key, id }: ClaimRequest, patience: Patience): Promise<void> {
+    await this.#query(this.#sql.giveUp, { key: this.#sql.stored(key), claim: id }, patience);
+    if (++this.#releases % sweepEvery === 0) await this.#sweep();
+  }
+
+  /** A key as the table has it. */
+  stored(key: string): string {
+    return this.#sql.stored(key);
+  }
+
+  /** Of stored keys: ms until each lease ends unless it is renewed; zero or less, or left out: it is free. */
+  async remaining(keys: readonly string[], patience: Patience): Promise<ReadonlyMap<string, number>> {
+    const { rows } = await this.#query(this.#sql.remaining, { keys }, patience);
+    return new Map(rows.map((row) => [text(row["key"]), Number(row["remaining"])]));
+  }
+
+  async holder(key: string, patience: Patience): Promise<HolderStatus | undefined> {
+    const [lease] = (await this.#query(this.#sql.holder, { key: this.#sql.stored(key) }, patience)).rows;
+    if (lease === undefined) return undefined;
+    const fencingToken = BigInt(text(lease["token"]));
+    return { owner: text(lease["owner"]), mode: "exclusive", fencingToken, expiresIn: Number(lease["remaining"]) };
+  }
+
+  /** Whether there was somebody to evict. */
+  evict(key: string, patience: Patience): Promise<boolean> {
+    return this.#wrote(this.#sql.evict, { key: this.#sql.stored(key) }, patience);
+  }
+
+  close(): Promise<void> {
+    return this.#database.close();
+  }
+
+  async #wrote(sql: string, bindings: Bindings, patience: Patience): Promise<boolean> {
+    return (await this.#query(sql, bindings, patience)).affected === 1;
+  }
+
+  async #query(sql: string, bindings: Bindings, patience: Patience): Promise<Reply> {
+    for (;;) {
+      await this.prepare(patience);
+      try {
+        return await this.#database.query(sql, bindings, patience);
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+        // It is made anew: it may be gone with the file it was in, or this is another server.
+        this.#ready = false;
+      }
+    }
+  }
+
+  /** Whether the table has a layout: the one of this release. */
+  async #look(patience: Patience): Promise<boolean> {
+    const askedAt = monotonicNow();
+    const { rows } = await this.#database.query(this.#sql.look, {}, patience).catch((error: unknown) => {
+      if (!isForeign(error)) throw error;
       throw new LockConfigError("table", this.#name, "a table of dlock's, or a name that is free", undefined, error);
     });
-    if (row === undefined) return undefined;
-    const found = Number(row["layout"]);
-    if (found === layout) return found;
+    const [row] = rows;
+    if (row === undefined) return false;
+    if (row["clock"] !== undefined) this.#clock.learn(Number(row["clock"]), askedAt);
+    const [found, { layout }] = [Number(row["layout"]), this.#sql];
+    if (found === layout) return true;
     const accepted = `a table of layout ${layout}, or a release of @dlock/sql that knows layout ${found}`;
     throw new LockConfigError("table", this.#name, accepted);
   }
 
-  /** Tidies up, if nobody else is writing: nothing depends on it. */
+  /** Tidies up: nothing depends on it. */
   async #sweep(): Promise<void> {
-    await this.#database.query(this.#sql.sweep, {}, { until: monotonicNow() + 1 }).catch(() => {});
+    const until = monotonicNow() + this.#sql.sweepFor;
+    await this.#database.query(this.#sql.sweep, {}, { until }).catch(() => {});
   }
 }
 
-function token(row: Row): FencingToken {
-  return BigInt(String(row["token"]));
+function text(value: unknown): string {
+  return value instanceof Uint8Array ? new TextDecoder().decode(value) : String(value);
+}
+
+/** A column is not there. */
+function isForeign(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === "42703" || code === 1054 || /no such column/.test(String(error));
+}
+
+/** The table is not there any more, and nothing was done. */
+function isMissing(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === "42P01" || code === 1146 || /no such table/.test(String(error));
 }

@@ -1,12 +1,27 @@
 import { resolve } from "node:path";
-import { checkFields, checkOneOf, checkText, LockConfigError, type ProviderContext } from "@dlock/core";
+import {
+  checkFields,
+  checkOneOf,
+  checkText,
+  type Claim,
+  type ClaimRequest,
+  type Guarantees,
+  type LeaseClaim,
+  LockConfigError,
+  type LockProvider,
+  type LockStatus,
+} from "@dlock/core";
+import { Connector } from "./connector.js";
 import { fileSource, type KnexLike, lentSource, type Source } from "./knex-client.js";
-import { LeaseProvider, type SqlProvider } from "./lease-provider.js";
+import { LeaseProvider } from "./lease-provider.js";
 import { LeaseTable } from "./lease-table.js";
-import { checkTable, defaultTable } from "./schema.js";
+import { settingsOf, type SqlOptions, sqliteSettingsOf } from "./options.js";
+import { knexSource, type ServerSource, urlSource } from "./server-source.js";
 import { SqliteDatabase } from "./sqlite-database.js";
 import { sqliteDialect } from "./sqlite-dialect.js";
 import { type Driver, drivers, loadDriver } from "./sqlite-driver.js";
+import { strategies } from "./strategies.js";
+import { parseUrl } from "./url.js";
 
 /** A database file for dlock to open, created when it is missing. A relative path starts at the working directory. */
 export interface SqliteFile {
@@ -15,43 +30,86 @@ export interface SqliteFile {
   readonly driver?: "better-sqlite3" | "libsql" | undefined;
 }
 
-export interface SqlOptions {
-  readonly strategy: "version";
-  /** Default `dlock_leases`. */
-  readonly table?: string | undefined;
-  /** Hears what the provider reports about itself. Must not throw. */
-  readonly emit?: ProviderContext["emit"] | undefined;
+/** A server for dlock to connect to. */
+export interface SqlServer {
+  /** `postgres:`, `postgresql:`, `mysql:` or `mariadb:`, with a database and without options of dlock's. */
+  readonly url: string;
 }
 
-/** Locks in an SQLite file: one that is opened here, or the one a knex is connected to, on a connection of its own. */
-export function sqlProvider(where: KnexLike | SqliteFile, options: SqlOptions): SqlProvider {
-  checkFields("options", options, ["strategy", "table", "emit"]);
-  checkStrategy(options.strategy);
-  return openProvider(sourceOf(where), options);
+export interface SqlProvider extends LockProvider {
+  /** Creates the tables, which the first call would do anyway. Harmless when repeated, also by several processes at once. */
+  createSchema(): Promise<void>;
+  claim(request: ClaimRequest): Claim;
+  inspect(key: string): Promise<LockStatus>;
+  connect(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Of the strategy `version`. */
+export interface VersionProvider extends SqlProvider {
+  claim(request: ClaimRequest): LeaseClaim;
+  forceRelease(key: string): Promise<boolean>;
+}
+
+/** Locks in a database: one that is opened here, or the one a knex is connected to, on connections of their own. */
+export function sqlProvider(
+  where: KnexLike | SqliteFile | SqlServer,
+  options?: SqlOptions & { readonly strategy?: "version" | undefined },
+): VersionProvider;
+export function sqlProvider(where: KnexLike | SqliteFile | SqlServer, options?: SqlOptions): SqlProvider;
+export function sqlProvider(where: KnexLike | SqliteFile | SqlServer, options: SqlOptions = {}): SqlProvider {
+  if (isKnex(where)) {
+    const driverName = (where.client as { readonly driverName?: unknown } | undefined)?.driverName;
+    if (driverName === "pg" || driverName === "mysql2") return openServer(knexSource(where), options);
+    return openFile(lentSource(where), options);
+  }
+  if (typeof where === "object" && where !== null && "url" in where) {
+    checkFields("where", where, ["url"]);
+    const named = parseUrl(checkText("url", where.url));
+    if ("filename" in named) throw new LockConfigError("url", where.url, "a server; { filename } names a file");
+    if (Object.keys(named.query).length > 0)
+      throw new LockConfigError("url", Object.keys(named.query)[0], "options beside it, not in its query");
+    return serverProvider("url", named.url, options);
+  }
+  checkFields("where", where, ["filename", "driver"]);
+  return sqliteProvider("filename", where as SqliteFile, options);
+}
+
+/** `field` is the option that named the server. */
+export function serverProvider(field: string, url: string, options: SqlOptions): SqlProvider {
+  return openServer(urlSource(field, url), options);
 }
 
 /** `field` is the option that named the file. */
 export function sqliteProvider(field: string, file: SqliteFile, options: SqlOptions): SqlProvider {
-  return openProvider(sourceOfFile(field, file), options);
+  sqliteSettingsOf(options);
+  return openFile(sourceOfFile(field, file), options);
 }
 
-export function checkStrategy(strategy: unknown): void {
-  if (strategy === "version") return;
-  throw new LockConfigError("strategy", strategy, '"version", the only strategy of this version of @dlock/sql');
+function openServer(source: ServerSource, options: SqlOptions): SqlProvider {
+  const settings = settingsOf(options);
+  return strategies[settings.strategy]({ ...settings, connector: new Connector(source) });
 }
 
-function openProvider(source: Source, { table = defaultTable, emit = () => {} }: SqlOptions): SqlProvider {
-  const dialect = sqliteDialect(checkTable(table));
-  const database = new SqliteDatabase(source, emit);
-  return new LeaseProvider(database, new LeaseTable(database, dialect, table));
+const guarantees: Guarantees = {
+  exclusion: "host",
+  failover: "none",
+  fencing: "unless-data-and-clock-lost",
+  alive: "lease",
+  order: "none",
+  waiting: "poll",
+  modes: ["exclusive"],
+};
+
+function openFile(source: Source, options: SqlOptions): SqlProvider {
+  const { table, emit } = sqliteSettingsOf(options);
+  const leases = new LeaseTable(new SqliteDatabase(source, emit), sqliteDialect(table), table);
+  // Reading disturbs no writer.
+  return new LeaseProvider(leases, guarantees, { shortest: 5, longest: 50 });
 }
 
-function sourceOf(where: KnexLike | SqliteFile): Source {
-  if (typeof where === "function" || (typeof where === "object" && where !== null && "client" in where)) {
-    return lentSource(where as KnexLike);
-  }
-  checkFields("where", where, ["filename", "driver"]);
-  return sourceOfFile("filename", where as SqliteFile);
+function isKnex(where: unknown): where is KnexLike {
+  return typeof where === "function" || (typeof where === "object" && where !== null && "client" in where);
 }
 
 function sourceOfFile(field: string, { filename, driver }: SqliteFile): Source {

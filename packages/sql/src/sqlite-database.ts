@@ -8,7 +8,7 @@ import {
   pause,
   type ProviderNotice,
 } from "@dlock/core";
-import type { Bindings, Database, Patience, Row } from "./database.js";
+import type { Bindings, Database, Patience, Reply, Row } from "./database.js";
 import { isSameFile, look } from "./file.js";
 import type { Connection, KnexClient, Source } from "./knex-client.js";
 import { explain, isBusy } from "./sqlite-failure.js";
@@ -36,7 +36,7 @@ export class SqliteDatabase implements Database {
     this.#emit = emit;
   }
 
-  async query(sql: string, bindings: Bindings, patience: Patience): Promise<readonly Row[]> {
+  async query(sql: string, bindings: Bindings, patience: Patience): Promise<Reply> {
     let busy: unknown;
     for (let ceiling = 2; ; ceiling = Math.min(ceiling * 2, 50)) {
       // A loop of locks must not starve timers; drivers also free their statements between turns.
@@ -45,7 +45,8 @@ export class SqliteDatabase implements Database {
         checkPatience(patience);
         const { connection } = await this.#connected();
         checkPatience(patience);
-        return runAlone(connection, sql, bindings);
+        const rows = runAlone(connection, sql, withLists(bindings));
+        return { rows, affected: rows.length };
       } catch (error) {
         if (isBusy(error)) busy = error;
         const wait = ceiling * (0.5 + Math.random() / 2);
@@ -125,6 +126,14 @@ export class SqliteDatabase implements Database {
 
 async function leave({ client, connection }: Open): Promise<void> {
   await client.destroyRawConnection(connection);
+}
+
+/** SQLite has no lists: `json_each` makes rows of one. */
+function withLists(bindings: Bindings): Bindings {
+  const bound: Record<string, string | number> = {};
+  for (const [name, value] of Object.entries(bindings))
+    bound[name] = typeof value === "object" ? JSON.stringify(value) : value;
+  return bound;
 }
 
 function checkPatience({ until, signal }: Patience): void {

@@ -1,7 +1,6 @@
 import type { VersionDialect } from "./dialect.js";
 
-/** Of the table and of what its columns mean. A release that changes either counts it up. */
-export const layout = 1;
+const layout = 1;
 
 const now = "CAST(round(unixepoch('subsec') * 1000) AS INTEGER)";
 const day = 24 * 60 * 60 * 1000;
@@ -14,7 +13,21 @@ const day = 24 * 60 * 60 * 1000;
  */
 export function sqliteDialect(name: string): VersionDialect {
   const table = `"${name}"`;
+  // A repeat while the lease lasts keeps the version. A lease that ended was a hold that ended, even if nobody else
+  // came: what the claim takes then is another hold, and its token has to fence off what the first one left running.
+  const take = `INSERT INTO ${table} AS lease (key, claim, owner, version, expires)
+VALUES (:key, :claim, :owner, ${now} * 1000, ${now} + CAST(:ttl AS INTEGER))
+ON CONFLICT (key) DO UPDATE SET
+  claim = excluded.claim,
+  owner = excluded.owner,
+  version = CASE WHEN lease.claim = excluded.claim AND lease.expires > ${now} THEN lease.version
+    ELSE max(lease.version + 1, excluded.version) END,
+  expires = excluded.expires
+WHERE lease.claim = excluded.claim OR lease.expires <= ${now}
+RETURNING CAST(version AS TEXT) AS token`;
   return {
+    layout,
+    stored: (key) => key,
     schema: [
       `CREATE TABLE IF NOT EXISTS ${table} (
   key TEXT NOT NULL COLLATE BINARY PRIMARY KEY, -- the lock; the row without a key tells the layout
@@ -28,28 +41,26 @@ export function sqliteDialect(name: string): VersionDialect {
 VALUES ('', '', 'layout of dlock', ${layout}, ${2n ** 63n - 1n}) ON CONFLICT DO NOTHING`,
     ],
     exists: `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '${name}' COLLATE NOCASE`,
-    layout: `SELECT version AS layout FROM ${table} WHERE key = ''`,
-    // A repeat while the lease lasts keeps the version. A lease that ended was a hold that ended, even if nobody else
-    // came: what the claim takes then is another hold, and its token has to fence off what the first one left running.
-    take: `INSERT INTO ${table} AS lease (key, claim, owner, version, expires)
-VALUES (:key, :claim, :owner, ${now} * 1000, ${now} + CAST(:ttl AS INTEGER))
-ON CONFLICT (key) DO UPDATE SET
-  claim = excluded.claim,
-  owner = excluded.owner,
-  version = CASE WHEN lease.claim = excluded.claim AND lease.expires > ${now} THEN lease.version
-    ELSE max(lease.version + 1, excluded.version) END,
-  expires = excluded.expires
-WHERE lease.claim = excluded.claim OR lease.expires <= ${now}
-RETURNING CAST(version AS TEXT) AS token`,
+    look: `SELECT version AS layout FROM ${table} WHERE key = ''`,
+    // Statements run within the call: none of them can be late.
+    async take(run, { key, claim, owner, ttl }) {
+      const [lease] = (await run(take, { key, claim, owner, ttl })).rows;
+      return { token: lease && BigInt(String(lease["token"])) };
+    },
     renew: `UPDATE ${table} SET expires = ${now} + CAST(:ttl AS INTEGER)
 WHERE key = :key AND claim = :claim AND expires > ${now} RETURNING 1 AS renewed`,
+    raise: `UPDATE ${table} SET version = max(version, CAST(:floor AS INTEGER))
+WHERE key = :key AND claim = :claim AND expires > ${now} RETURNING 1 AS raised`,
     giveUp: `UPDATE ${table} SET claim = '', expires = 0 WHERE key = :key AND claim = :claim RETURNING 1 AS ended`,
-    remaining: `SELECT expires - ${now} AS remaining FROM ${table} WHERE key = :key`,
+    remaining: `SELECT key, expires - ${now} AS remaining FROM ${table}
+WHERE key IN (SELECT value FROM json_each(:keys))`,
     holder: `SELECT owner, CAST(version AS TEXT) AS token, expires - ${now} AS remaining FROM ${table}
 WHERE key = :key AND claim <> '' AND expires > ${now}`,
     evict: `UPDATE ${table} SET claim = '', expires = 0
 WHERE key = :key AND claim <> '' AND expires > ${now} RETURNING 1 AS ended`,
     sweep: `DELETE FROM ${table} WHERE key IN (SELECT key FROM ${table}
 WHERE version < (${now} - ${day}) * 1000 AND expires < ${now} - ${day} ORDER BY version LIMIT 128)`,
+    // If nobody else is writing.
+    sweepFor: 1,
   };
 }

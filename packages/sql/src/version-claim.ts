@@ -1,21 +1,40 @@
-import { type ClaimRequest, type FencingToken, type LeaseClaim, monotonicNow, pause, type Signal } from "@dlock/core";
+import {
+  backoff,
+  type ClaimRequest,
+  type FencingToken,
+  hadNoEffect,
+  type LeaseClaim,
+  monotonicNow,
+  pause,
+  type Signal,
+} from "@dlock/core";
 import type { LeaseTable } from "./lease-table.js";
+import type { Watch } from "./watch.js";
 
-const shortestPause = 5;
-const longestPause = 50;
-/** ms that calls without a deadline wait for a busy database before they reject; core calls again. */
+/** ms that a call without a deadline waits for the database before it rejects; core calls again. */
 const patience = 1_000;
+const longestPause = 100;
 
 /** One contender of the `version` strategy: a lease is a row that compares and bumps its version in one statement. */
 export class VersionClaim implements LeaseClaim {
   readonly #table: LeaseTable;
+  readonly #watch: Watch;
   readonly #request: ClaimRequest;
   readonly #over = new AbortController();
-  /** Whether a row may be ours. */
+  #attempts: Promise<unknown> = Promise.resolve();
+  /** Whether the row may be ours. */
   #mayHold = false;
+  /** Whether there was an attempt that nobody knows the end of: core has us release once more when it can take effect no more. */
+  #inDoubt = false;
+  /** Of the last hold. */
+  #token: FencingToken | undefined;
+  readonly #floors = new Set<FencingToken>();
+  /** Free by the look of it and yet not to be had, so many times in a row. */
+  #races = 0;
 
-  constructor(table: LeaseTable, request: ClaimRequest) {
+  constructor(table: LeaseTable, watch: Watch, request: ClaimRequest) {
     this.#table = table;
+    this.#watch = watch;
     this.#request = request;
   }
 
@@ -23,32 +42,24 @@ export class VersionClaim implements LeaseClaim {
     const { signal } = this.#over;
     if (signal.aborted) return undefined;
     this.#mayHold = true;
+    const attempt = this.#table.take(this.#request, { until: deadline, signal });
+    this.#attempts = Promise.allSettled([this.#attempts, attempt]);
     try {
-      const token = await this.#table.take(this.#request, { until: deadline, signal });
+      const token = this.#tokenOf(await attempt);
       this.#mayHold = token !== undefined;
       return signal.aborted ? undefined : token;
     } catch (error) {
+      this.#inDoubt ||= !hadNoEffect(error);
       if (signal.aborted) return undefined;
       throw error;
     }
   }
 
-  /** Reads, which in WAL mode disturbs no writer, until the lease is given up or ends. */
   async waitTurn(signal: Signal): Promise<void> {
-    for (let ceiling = shortestPause; !signal.aborted; ceiling = Math.min(ceiling * 1.5, longestPause)) {
-      const remaining = await this.#remaining(signal);
-      if (remaining <= 0) return;
-      await pause(Math.min(remaining, ceiling * (0.5 + Math.random() / 2)), { signal, background: false });
-    }
-  }
-
-  async #remaining(signal: Signal): Promise<number> {
-    try {
-      return await this.#table.remaining(this.#request.key, { until: monotonicNow() + patience, signal });
-    } catch (error) {
-      if (signal.aborted) return 0;
-      throw error;
-    }
+    // A transaction may keep the row of a free lease locked.
+    if (this.#races > 0) await pause(backoff(this.#races, longestPause), { signal, background: false });
+    const held = await this.#watch.wait(this.#table.stored(this.#request.key), signal);
+    this.#races = held ? 0 : this.#races + 1;
   }
 
   async renew(ttl: number): Promise<boolean> {
@@ -57,11 +68,31 @@ export class VersionClaim implements LeaseClaim {
     return this.#table.renew(this.#request, ttl, { until, signal: this.#over.signal });
   }
 
+  async raise(floor: FencingToken): Promise<boolean> {
+    if (this.#over.signal.aborted || this.#token === undefined) return false;
+    this.#floors.add(floor);
+    const { signal } = this.#over;
+    const raised = await this.#table.raise(this.#request, floor, { until: monotonicNow() + patience, signal });
+    if (!raised) this.#floors.delete(floor);
+    return raised;
+  }
+
   async release(): Promise<void> {
-    // An attempt under way has taken effect by now or never will: no statement runs once this is aborted.
+    // No statement is sent from now on; one that is on its way is not to be overtaken.
     this.#over.abort();
-    if (!this.#mayHold) return;
+    await this.#attempts;
+    if (!this.#mayHold && !this.#inDoubt) return;
     await this.#table.giveUp(this.#request, { until: monotonicNow() + patience });
     this.#mayHold = false;
+  }
+
+  /** The row of a hold that was raised has a floor for its version; that of another hold has a larger one. */
+  #tokenOf(version: FencingToken | undefined): FencingToken | undefined {
+    if (version === this.#token) return version;
+    if (version === undefined || !this.#floors.has(version)) {
+      this.#floors.clear();
+      this.#token = version;
+    }
+    return this.#token;
   }
 }

@@ -16,19 +16,33 @@ function refusal(entry: ProviderEntry): unknown {
 }
 
 test.each([
-  ["sqlite:", "url", "sqlite:./locks.db or sqlite:///path"],
+  ["sqlite:", "url", "sqlite:./locks.db, sqlite:///path"],
   ["sqlite:?table=t", "url", "sqlite:./locks.db"],
   ["sqlite::memory:", "url", "nobody else would see locks in memory"],
   ["sqlite:a%00b.db", "url", "a path without NUL"],
   ["sqlite://server/locks.db", "url", "a file has no host"],
   ["sqlite:./100%.db", "url", "%25"],
   ["sqlite:./locks.db?tabel=t", "url", "only strategy, table, driver"],
+  ["sqlite:./locks.db?connections=2", "url", "only strategy, table, driver"],
   ["sqlite:./locks.db?table=a-b", "table", "letters, digits and underscores"],
   ["sqlite:./locks.db?table=sqlite_locks", "table", "not SQLite's own"],
   ["sqlite:./locks.db?driver=sqlite3", "driver", '"better-sqlite3" or "libsql"'],
-  ["sqlite:./locks.db?strategy=for-update", "strategy", '"version", the only strategy of this version'],
-  ["postgres://me:secret@db/app", "url", "the only databases of this version of @dlock/sql"],
-  ["mysql://db/app", "url", "the only databases of this version of @dlock/sql"],
+  ["sqlite:./locks.db?strategy=for-update", "strategy", '"version", the only strategy on SQLite'],
+  ["oracle://db/app", "url", "postgres://user:password@host:5432/database"],
+  ["postgres:db", "url", "postgres://user:password@host:5432/database"],
+  ["postgres://a b/app", "url", "postgres://user:password@host:5432/database"],
+  ["postgres://db", "url", "the name of a database at its end"],
+  ["mysql://db/", "url", "the name of a database at its end"],
+  ["mysql://db/app/locks", "url", "the name of a database at its end"],
+  ["postgres://db/app?strateg=advisory", "url", "only strategy, table, connections, notify, sslmode"],
+  ["mysql://db/app?sslmode=require", "url", "only strategy, table, connections, notify, ssl"],
+  ["postgres://db/app?strategy=optimistic", "strategy", '"version" or "for-update" or "advisory"'],
+  ["postgres://db/app?table=a.b", "table", "letters, digits and underscores"],
+  ["postgres://db/app?connections=0", "connections", "a whole number from 1 to 1000"],
+  ["postgres://db/app?connections=many", "connections", "a whole number from 1 to 1000"],
+  ["postgres://db/app?notify=yes", "notify", "true or false"],
+  ["postgres://db/app?notify=true&strategy=advisory", "notify", 'false with strategy "advisory"'],
+  ["mysql://db/app?notify=true", "notify", "false: only PostgreSQL has NOTIFY"],
 ])("%s is refused, naming %s and what is accepted", (url, field, accepted) => {
   const error = refusal({ url });
   expect(error).toBeInstanceOf(LockConfigError);
@@ -36,7 +50,7 @@ test.each([
 });
 
 test("a refusal shows no credentials", () => {
-  for (const url of ["postgres://me:secret@db/app", "sqlite://me:secret@host/locks.db"]) {
+  for (const url of ["postgres://me:secret@db", "mysql://me:secret@a b/app", "sqlite://me:secret@host/locks.db"]) {
     const { message, value } = refusal({ url }) as LockConfigError;
     expect(`${message} ${String(value)}`).not.toContain("secret");
   }
@@ -91,9 +105,17 @@ test("sqlProvider refuses what it does not know", () => {
   expect(refused({ filename: ":memory:" })).toThrow(/filename.*nobody else would see/);
   expect(refused({ file: "./locks.db" })).toThrow(/only filename, driver/);
   expect(refused("./locks.db")).toThrow(LockConfigError);
-  expect(refused({ filename: "./locks.db" }, { strategy: "for-update" })).toThrow(/the only strategy of this version/);
-  expect(refused({ filename: "./locks.db" }, {})).toThrow(LockConfigError);
-  expect(refused({ filename: "./locks.db" }, { ...options, ttl: 1 })).toThrow(/only strategy, table, emit/);
-  expect(() => schema("postgres" as never)).toThrow(LockConfigError);
+  expect(refused({ filename: "./locks.db" }, { strategy: "for-update" })).toThrow(/the only strategy on SQLite/);
+  expect(refused({ filename: "./locks.db" }, { notify: true })).toThrow(/only PostgreSQL has NOTIFY/);
+  expect(refused({ filename: "./locks.db" }, { connections: 2 })).toThrow(/on SQLite there is one/);
+  expect(refused({ filename: "./locks.db" }, { emit: "console" })).toThrow(/emit.*a function/);
+  expect(refused({ url: "sqlite:./locks.db" })).toThrow(/\{ filename \} names a file/);
+  expect(refused({ url: "postgres://db/app?strategy=advisory" })).toThrow(/options beside it/);
+  expect(refused({ url: "postgres://db/app", table: "t" })).toThrow(/only url/);
+  expect(refused({ filename: "./locks.db" }, { ...options, ttl: 1 })).toThrow(
+    /only strategy, table, connections, notify, emit/,
+  );
+  expect(() => schema("oracle" as never)).toThrow(LockConfigError);
+  expect(() => schema("sqlite", "locks", "advisory")).toThrow(LockConfigError);
   expect(() => schema("sqlite", 'a"b')).toThrow(LockConfigError);
 });

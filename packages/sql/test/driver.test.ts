@@ -94,3 +94,23 @@ test("a driver that is installed but does not load is passed over, and named whe
   symlinkSync(libsql, join(folder, "node_modules", "libsql"));
   expect(await run()).toBe("works");
 });
+
+test("the driver of a server that is not installed is told with the line to type, as soon as the server is named", async () => {
+  const { folder, run } = application();
+  const program = `import { sqlProvider } from "@dlock/sql";
+for (const url of ["postgres://db/app", "mariadb://db/app"])
+  try { sqlProvider({ url }) } catch ({ code, message }) { console.log(code, message) }`;
+  writeFileSync(join(folder, "main.mjs"), program);
+  const sentence = (name: string) =>
+    `LOCK_CONFIG driver: "${name}" is not accepted; expected the driver to be installed: npm install ${name}`;
+  expect((await run()).split("\n")).toEqual([sentence("pg"), sentence("mysql2")]);
+});
+
+test("the driver of a server is also found in the working directory", async () => {
+  const [{ folder, run }, elsewhere] = [application(), directory()];
+  const main = "module.exports = { Client: class { constructor() { console.log('theirs'); process.exit() } } };";
+  install(elsewhere, "pg", "8.0.0", main);
+  const program = `import { sqlProvider } from "@dlock/sql"; await sqlProvider({ url: "postgres://db/app" }).connect()`;
+  writeFileSync(join(folder, "main.mjs"), program);
+  expect(await run(undefined, elsewhere)).toBe("theirs");
+});

@@ -26,7 +26,7 @@ conformance(test.concurrent, {
     waiting: "poll",
     modes: ["exclusive"],
   },
-  offers: ["inspect", "forceRelease", "waitTurn"],
+  offers: ["inspect", "forceRelease", "waitTurn", "raise"],
   // Processes come and go while they are measured.
   timing: { ttl: 600, slack: 900 },
   open,

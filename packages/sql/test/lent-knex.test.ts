@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { LockConfigError } from "@dlock/core";
-import { type KnexLike, sqlProvider, type SqlProvider } from "@dlock/sql";
+import { type KnexLike, sqlProvider, type VersionProvider } from "@dlock/sql";
 import createKnex from "knex";
 import type { Knex } from "knex";
 import { expect, onTestFinished, test, vi } from "vitest";
@@ -25,7 +25,7 @@ function application(settings: Partial<Knex.Config> = {}): { readonly knex: Knex
   return { knex, filename };
 }
 
-function lend(knex: KnexLike): SqlProvider {
+function lend(knex: KnexLike): VersionProvider {
   const provider = sqlProvider(knex, { strategy: "version" });
   onTestFinished(() => provider.close());
   return provider;
@@ -52,9 +52,9 @@ test("a lent transaction is refused: its rollback would undo locks", async () =>
 });
 
 test("a knex of another database, and what is no knex, is refused", () => {
-  const postgres = { client: { driverName: "pg", acquireRawConnection: () => {} } };
-  expect(() => lend(postgres)).toThrow(
-    /knex: "pg" is not accepted; expected a knex instance with client "better-sqlite3"/,
+  const oracle = { client: { driverName: "oracledb", acquireRawConnection: () => {} } };
+  expect(() => lend(oracle)).toThrow(
+    /knex: "oracledb" is not accepted; expected a knex instance with client "pg", "mysql2"/,
   );
   for (const other of [{ client: undefined }, { client: {} }, () => {}])
     expect(() => lend(other as KnexLike)).toThrow(LockConfigError);

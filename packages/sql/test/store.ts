@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { sqlProvider, type SqlProvider } from "@dlock/sql";
-import type { ClaimRequest, LeaseClaim } from "@dlock/core";
+import { sqlProvider, type VersionProvider } from "@dlock/sql";
+import type { Claim, ClaimRequest, LockProvider } from "@dlock/core";
 import { onTestFinished } from "vitest";
 
 export const now = (): number => performance.now();
@@ -17,24 +17,25 @@ export function directory(): string {
   return path;
 }
 
-export function open(filename: string): SqlProvider {
+export function open(filename: string): VersionProvider {
   const provider = sqlProvider({ filename }, { strategy: "version" });
   onTestFinished(() => provider.close());
   return provider;
 }
 
-export function claim(
-  provider: SqlProvider,
+export function claim<Provider extends Pick<LockProvider, "claim">>(
+  provider: Provider,
   key: string,
   ttl = 60_000,
   request: Partial<ClaimRequest> = {},
-): LeaseClaim {
+): ReturnType<Provider["claim"]> {
   const id = randomUUID();
-  return provider.claim({ key, id, owner: "test", ttl, mode: "exclusive", limit: 1, join: true, ...request });
+  const whole: ClaimRequest = { key, id, owner: "test", ttl, mode: "exclusive", limit: 1, join: true, ...request };
+  return provider.claim(whole) as ReturnType<Provider["claim"]>;
 }
 
 /** One answer within five seconds. */
-export function ask(from: LeaseClaim, ms = 5_000): Promise<bigint | undefined> {
+export function ask(from: Claim, ms = 5_000): Promise<bigint | undefined> {
   return from.tryAcquire(now() + ms);
 }
 

@@ -13,7 +13,7 @@ export interface Software {
   readonly packages: { readonly apt: readonly string[]; readonly brew: readonly string[] };
 }
 
-export const backends = ["redis", "zookeeper"] as const;
+export const backends = ["redis", "zookeeper", "postgres", "pgbouncer", "mariadb", "mysql"] as const;
 export type Backend = (typeof backends)[number];
 
 export function software(backend: Backend): Software {
@@ -36,13 +36,54 @@ export function software(backend: Backend): Software {
         image: process.env["DLOCK_IMAGE_ZOOKEEPER"] ?? "zookeeper:3.9",
         packages: { apt: ["zookeeper"], brew: ["zookeeper"] },
       };
+    case "postgres":
+      return {
+        backend,
+        commands: (process.env["DLOCK_BIN_POSTGRES"] ?? "postgres,/usr/lib/postgresql/*/bin/postgres").split(","),
+        users: ["postgres", "nobody"],
+        image: process.env["DLOCK_IMAGE_POSTGRES"] ?? "postgres:18",
+        imageUser: "nobody",
+        packages: { apt: ["postgresql"], brew: ["postgresql@18"] },
+      };
+    case "pgbouncer":
+      return {
+        backend,
+        commands: (process.env["DLOCK_BIN_PGBOUNCER"] ?? "pgbouncer").split(","),
+        users: ["postgres", "nobody"],
+        image: process.env["DLOCK_IMAGE_PGBOUNCER"] ?? "edoburu/pgbouncer:latest",
+        imageUser: "nobody",
+        packages: { apt: ["pgbouncer"], brew: ["pgbouncer"] },
+      };
+    case "mariadb":
+      return {
+        backend,
+        commands: (process.env["DLOCK_BIN_MARIADB"] ?? "mariadbd").split(","),
+        users: ["mysql", "nobody"],
+        image: process.env["DLOCK_IMAGE_MARIADB"] ?? "mariadb:12",
+        imageUser: "nobody",
+        packages: { apt: ["mariadb-server-core", "mariadb-client-core"], brew: ["mariadb"] },
+      };
+    case "mysql":
+      return {
+        backend,
+        commands: (process.env["DLOCK_BIN_MYSQL"] ?? "mysqld").split(","),
+        // Debian calls MariaDB's server mysqld too.
+        impostor: "mariadbd",
+        users: ["mysql", "nobody"],
+        image: process.env["DLOCK_IMAGE_MYSQL"] ?? "mysql:9",
+        imageUser: "nobody",
+        packages: { apt: [], brew: ["mysql"] },
+      };
   }
 }
 
-/** Which backends this run is about: `DLOCK_TEST_BACKENDS`, a list or `none`; all by default. */
+/** Run only where they are asked for by name: Debian has no package of it. */
+export const onRequest: readonly Backend[] = ["mysql"];
+
+/** Which backends this run is about: `DLOCK_TEST_BACKENDS`, a list or `none`; by default all that need no request. */
 export function selectedBackends(): readonly Backend[] {
   const chosen = process.env["DLOCK_TEST_BACKENDS"];
-  if (!chosen) return backends;
+  if (!chosen) return backends.filter((backend) => !onRequest.includes(backend));
   if (chosen === "none") return [];
   const names = chosen.split(",").map((name) => name.trim());
   const odd = names.find((name) => !backends.some((backend) => backend === name));

@@ -8,6 +8,10 @@ export type { Links } from "./links.js";
 export { startRedisQuorum, type RedisGroup } from "./redis-group.js";
 export { startRedisCluster, type RedisCluster } from "./redis-cluster.js";
 export { startRedisSentinel, type RedisSentinel } from "./redis-sentinel.js";
+export type { Database, Row, Session, StartedDatabase, UrlLink } from "./database.js";
+export { openPostgres, startPostgres, type PostgresConfig } from "./postgres.js";
+export { openMariadb, openMysql, startMariadb, startMysql, type MysqlConfig } from "./mysql.js";
+export { startPgbouncer, type Pgbouncer, type PgbouncerConfig } from "./pgbouncer.js";
 export {
   openZooKeeper,
   startZooKeeper,

@@ -1,4 +1,4 @@
-import { backends, lentUrl, selectedBackends, software } from "./backend.js";
+import { backends, lentUrl, onRequest, selectedBackends, software } from "./backend.js";
 import { engineFor } from "./engine.js";
 import { startRecord } from "./record.js";
 
@@ -14,7 +14,9 @@ export default async function setup(): Promise<() => void> {
       const counts = [...new Set(ways)].map((how) => `${ways.filter((way) => way === how).length} × ${how}`);
       const not = selected.includes(backend)
         ? "not asked for by the tests of this run"
-        : "NOT RUN, left out by DLOCK_TEST_BACKENDS";
+        : onRequest.includes(backend)
+          ? "NOT RUN, DLOCK_TEST_BACKENDS does not name it"
+          : "NOT RUN, left out by DLOCK_TEST_BACKENDS";
       process.stdout.write(`dlock testbed: ${backend}: ${counts.join(", ") || not}\n`);
     }
   };

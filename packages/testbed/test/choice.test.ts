@@ -1,7 +1,11 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { isSelected, selectedBackends } from "@dlock/testbed";
 import { software } from "../src/backend.js";
 import { chooseEngine } from "../src/engine.js";
+import { findLocal } from "../src/local.js";
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -9,6 +13,9 @@ describe("the choice of backends", () => {
   it("is all of them unless DLOCK_TEST_BACKENDS says otherwise", () => {
     vi.stubEnv("DLOCK_TEST_BACKENDS", "");
     expect(selectedBackends()).toContain("redis");
+    expect(selectedBackends()).not.toContain("mysql");
+    vi.stubEnv("DLOCK_TEST_BACKENDS", "postgres,mysql");
+    expect(selectedBackends()).toEqual(["postgres", "mysql"]);
     vi.stubEnv("DLOCK_TEST_BACKENDS", "none");
     expect(isSelected("redis")).toBe(false);
     vi.stubEnv("DLOCK_TEST_BACKENDS", " redis ");
@@ -17,7 +24,9 @@ describe("the choice of backends", () => {
 
   it("is never a misspelt one", () => {
     vi.stubEnv("DLOCK_TEST_BACKENDS", "redis,etcd");
-    expect(selectedBackends).toThrow('DLOCK_TEST_BACKENDS names "etcd"; there are: redis, zookeeper, or none');
+    expect(selectedBackends).toThrow(
+      'DLOCK_TEST_BACKENDS names "etcd"; there are: redis, zookeeper, postgres, pgbouncer, mariadb, mysql, or none',
+    );
   });
 });
 
@@ -31,6 +40,32 @@ describe("the choice of an engine", () => {
     await expect(chooseEngine(nothing)).rejects.toThrow(
       /^there is no dlock-no-such-server and .*; run: (sudo apt-get|brew) install .*redis/,
     );
+  });
+
+  it.skipIf(process.platform === "darwin")("names no package where there is none", async () => {
+    vi.stubEnv("DLOCK_TEST_ENGINE", "local");
+    const { commands, image } = nothing;
+    await expect(chooseEngine({ ...software("mysql"), commands, image })).rejects.toThrow(
+      /; install dlock-no-such-server, or start Docker$/,
+    );
+  });
+
+  it("takes no program for another one that has its name", () => {
+    const node = { ...software("mysql"), commands: [process.execPath] };
+    expect(findLocal(node)?.title).toBe(process.execPath);
+    expect(findLocal({ ...node, impostor: basename(realpathSync(process.execPath)) })).toBeUndefined();
+  });
+
+  it("takes the newest of several versions", () => {
+    const folder = mkdtempSync(join(tmpdir(), "dlock-choice-test-"));
+    try {
+      for (const version of ["9", "18", "19-broken"]) mkdirSync(join(folder, version));
+      for (const version of ["9", "18"]) symlinkSync(process.execPath, join(folder, version, "server"));
+      const found = findLocal({ ...software("postgres"), commands: [join(folder, "*", "server")] });
+      expect(found?.title).toBe(join(folder, "18", "server"));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("says what is missing for Docker", async () => {

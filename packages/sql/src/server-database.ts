@@ -1,0 +1,59 @@
+import { LockConfigError, monotonicNow, pause } from "@dlock/core";
+import { bound } from "./bound.js";
+import type { Bindings, Database, Patience, Reply } from "./database.js";
+import type { Connector, Opened } from "./connector.js";
+import { Pool } from "./pool.js";
+import { codeOf } from "./server-failure.js";
+
+/** What a server refuses to one of several statements that met, having done nothing: the same statement will do at once. */
+const collisions: ReadonlySet<unknown> = new Set([
+  // PostgreSQL: serialization, deadlock, and what creating a table twice at the same time comes to.
+  "40001",
+  "40P01",
+  "23505",
+  "42P07",
+  "42710",
+  // MySQL and MariaDB: deadlock, and a row that changed after the snapshot.
+  1213,
+  1020,
+]);
+
+/** SKIP LOCKED is younger than some servers. */
+const oldest = { postgres: 90_600, mysql: 80_001, mariadb: 100_600 } as const;
+
+/** A PostgreSQL, MySQL or MariaDB server, on a few connections of our own. */
+export class ServerDatabase implements Database {
+  readonly #connector: Connector;
+  readonly #pool: Pool;
+
+  constructor(connector: Connector, connections: number) {
+    this.#connector = connector;
+    this.#pool = new Pool(connector, connections);
+  }
+
+  async query(sql: string, bindings: Bindings, patience: Patience): Promise<Reply> {
+    const { text, values } = bound(this.#connector.source.family, sql, bindings);
+    for (let collided = 0; ; collided++) {
+      try {
+        return await this.#pool.use(patience.until, patience.signal, (opened) => {
+          checkVersion(opened);
+          // A statement that was sent is let come to its end: to cancel it would cost a connection.
+          return opened.connection.run(text, values, patience.until);
+        });
+      } catch (error) {
+        if (!collisions.has(codeOf(error)) || monotonicNow() >= patience.until) throw error;
+        await pause(Math.random() * Math.min(2 ** collided, 64), { background: false });
+      }
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#connector.close();
+  }
+}
+
+function checkVersion({ dialect, version }: Opened): void {
+  if (version >= oldest[dialect]) return;
+  const [major, minor] = dialect === "postgres" ? [9, 6] : dialect === "mysql" ? [8, 0] : [10, 6];
+  throw new LockConfigError("database", `${dialect} ${version}`, `${dialect} ${major}.${minor} or later`);
+}

@@ -1,0 +1,99 @@
+export interface SessionTerms {
+  /** ms without a statement after which the server ends the session, whatever it holds; default: it does not. */
+  readonly idle?: number | undefined;
+  /** ms a statement waits for a lock at the server; default 1 000. */
+  readonly lockWait?: number | undefined;
+}
+
+interface Server {
+  readonly dialect: string;
+  readonly version: number;
+}
+
+/** What a session is called at its server. */
+export interface SessionName {
+  readonly backend: string;
+  readonly started: string;
+}
+
+export interface Session {
+  /** `backend`, `version` and `started`. */
+  readonly ask: string;
+  /** Ends a session from another one; the last statement counts what is `left_over`. */
+  end(name: SessionName): readonly [string, string?];
+  /** One text that sets everything. */
+  set(terms: SessionTerms, server: Server): string;
+  /** What may be refused without harm. */
+  attempt(terms: SessionTerms, server: Server): readonly string[];
+}
+
+// How long what an ended client left running may go on.
+const leftover = 10_000;
+
+/**
+ * What the roles, databases and configuration files of the user say is overridden: an isolation level above READ
+ * COMMITTED makes first uses fail, a timeout ends holds. Half-open links are the business of keepalives, stopped
+ * processes that of `idle`.
+ */
+export const postgresSession: Session = {
+  ask: `SELECT pg_backend_pid() AS backend, current_setting('server_version_num') AS version,
+  (SELECT extract(epoch FROM backend_start) FROM pg_stat_activity WHERE pid = pg_backend_pid()) AS started`,
+  // By its start too: numbers of processes come again. In a CASE, because conditions are tried in any order: this one on everybody else.
+  end: ({ backend, started }) => [
+    `SELECT count(*) AS left_over FROM pg_stat_activity WHERE CASE
+WHEN pid = ${backend} AND extract(epoch FROM backend_start) = ${started} THEN NOT pg_terminate_backend(pid, 2000) ELSE false END`,
+  ],
+  set({ idle = 0, lockWait = 1_000 }, { version }) {
+    const settings: Record<string, string | number> = {
+      default_transaction_isolation: "read committed",
+      default_transaction_deferrable: "off",
+      default_transaction_read_only: "off",
+      lock_timeout: lockWait,
+      statement_timeout: lockWait + leftover,
+      idle_in_transaction_session_timeout: idle || leftover,
+      // Not before `idle`: what lives by the session would end earlier than its holder, on the other side of a dead link, knows.
+      tcp_keepalives_idle: Math.ceil(idle / 1_000) + 10,
+      tcp_keepalives_interval: 5,
+      tcp_keepalives_count: 3,
+      ...(version >= 120_000 ? { tcp_user_timeout: Math.min(idle + 25_000, 2 ** 31 - 1) } : {}),
+      ...(version >= 140_000 ? { idle_session_timeout: idle } : {}),
+      ...(version >= 170_000 ? { transaction_timeout: 0 } : {}),
+    };
+    return Object.entries(settings)
+      .map(([name, value]) => `SET ${name} = '${value}'`)
+      .join("; ");
+  },
+  // A client that died while its statement waits is noticed only by looking.
+  attempt: (_, { version }) => (version >= 140_000 ? ["SET client_connection_check_interval = '500ms'"] : []),
+};
+
+/** As above. The statements' text depends on sql_mode, and what follows a COMMIT on completion_type. */
+export const mysqlSession: Session = {
+  ask: "SELECT CONNECTION_ID() AS backend, VERSION() AS version, 0 AS started",
+  end: ({ backend }) => [
+    `KILL ${backend}`,
+    `SELECT COUNT(*) AS left_over FROM information_schema.processlist WHERE id = ${backend}`,
+  ],
+  set({ idle = 0, lockWait = 1_000 }, { dialect }) {
+    const settings: Record<string, string | number> = {
+      sql_mode: "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+      autocommit: 1,
+      completion_type: 0,
+      innodb_lock_wait_timeout: seconds(lockWait),
+      lock_wait_timeout: seconds(lockWait),
+      wait_timeout: idle === 0 ? 28_800 : seconds(idle),
+      ...(dialect === "mariadb"
+        ? { max_statement_time: 0, idle_transaction_timeout: 0, idle_write_transaction_timeout: 0 }
+        : { max_execution_time: 0 }),
+    };
+    return `SET ${Object.entries(settings)
+      .map(([name, value]) => `SESSION ${name} = ${value}`)
+      .join(", ")}`;
+  },
+  attempt: () => ["SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION TRANSACTION READ WRITE"],
+};
+
+/** Never shorter than asked for. */
+function seconds(ms: number): number {
+  return Math.max(1, Math.ceil(ms / 1_000));
+}

@@ -1,0 +1,64 @@
+import { Connector } from "./connector.js";
+import { Counters } from "./counters.js";
+import { lend } from "./lent.js";
+import { lockRows, type LockRows } from "./lock-row.js";
+import { codeOf } from "./server-failure.js";
+import { knexSource } from "./server-source.js";
+import type { OwnTransaction } from "./transaction.js";
+import { contend, poll, type TransactionWait } from "./transaction-contention.js";
+
+/** MySQL: a duplicate; one that waited for whoever locked the first one. */
+const wasFaster: readonly unknown[] = [1062, 1205];
+
+/** The strategy `for-update` in a transaction: the row that its holders lock, locked in the same way. */
+export async function lockRow(trx: OwnTransaction, wait: TransactionWait): Promise<void> {
+  await trx.checkIsolation();
+  const sql = lockRows(trx.family === "mysql" ? "mysql" : "postgres", wait.table);
+  const { value: rows, giveBack } = lend(trx, `for-update ${wait.table}`, () => new Rows(trx, wait.table, sql));
+  const take = sql.take.replace(":key", "?");
+  const attempt = async (deadline: number) => {
+    // Each time, for rows are tidied away. To look for one that is not there would lock the gap in which others insert it.
+    await rows.ensure(wait.key, deadline);
+    return (await trx.count(take, [trx.stored(wait.key)])) > 0;
+  };
+  try {
+    await contend(wait, attempt, poll());
+  } finally {
+    giveBack();
+  }
+}
+
+/** The rows, beside the transaction: inserted in it, one would have everybody else wait for it to end. */
+class Rows {
+  readonly #connector: Connector;
+  readonly #counters: Counters;
+  readonly #sql: LockRows;
+  readonly #ensuring = new Map<string, Promise<void>>();
+
+  constructor({ client }: OwnTransaction, table: string, sql: LockRows) {
+    this.#connector = new Connector(knexSource({ client }));
+    this.#counters = new Counters(this.#connector, table, sql.schema);
+    this.#sql = sql;
+  }
+
+  /** Inserts it unless it is there. Once at a time: on MySQL a second insert waits for whoever has locked the row of the first. */
+  ensure(key: string, until: number): Promise<void> {
+    const known = this.#ensuring.get(key);
+    if (known !== undefined) return known;
+    const ensuring = this.#ensure(key, until).finally(() => this.#ensuring.delete(key));
+    this.#ensuring.set(key, ensuring);
+    return ensuring;
+  }
+
+  async #ensure(key: string, until: number): Promise<void> {
+    const bindings = { key: this.#counters.stored(key) };
+    if ((await this.#counters.query(this.#sql.look, bindings, until)).rows.length > 0) return;
+    await this.#counters.query(this.#sql.insert, bindings, until).catch((error: unknown) => {
+      if (!wasFaster.includes(codeOf(error))) throw error;
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#connector.close();
+  }
+}

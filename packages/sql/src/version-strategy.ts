@@ -1,0 +1,38 @@
+import { type Guarantees, LockConfigError } from "@dlock/core";
+import { Announcements } from "./announcements.js";
+import type { Connector } from "./connector.js";
+import { LeaseProvider } from "./lease-provider.js";
+import { LeaseTable } from "./lease-table.js";
+import { mysqlDialect } from "./mysql-dialect.js";
+import { postgresDialect } from "./postgres-dialect.js";
+import { ServerDatabase } from "./server-database.js";
+import type { VersionProvider } from "./sql-provider.js";
+import type { Parts } from "./strategies.js";
+
+const guarantees: Guarantees = {
+  exclusion: "server",
+  failover: "may-forget",
+  fencing: "unless-data-and-clock-lost",
+  alive: "lease",
+  order: "none",
+  waiting: "poll",
+  modes: ["exclusive"],
+};
+/** Statements are short: more connections than this only help who takes hundreds of locks at once. */
+const connectionsByDefault = 4;
+const pace = { shortest: 10, longest: 100 };
+
+/** The table of leases of a server. */
+function leaseTable(connector: Connector, table: string, connections: number, notify = false): LeaseTable {
+  const postgres = connector.source.family === "postgres";
+  const dialect = postgres ? postgresDialect(table, { notify }) : mysqlDialect(table);
+  return new LeaseTable(new ServerDatabase(connector, connections), dialect, table);
+}
+
+export function openVersion({ connector, table, connections = connectionsByDefault, notify }: Parts): VersionProvider {
+  const leases = leaseTable(connector, table, connections, notify);
+  if (!notify) return new LeaseProvider(leases, guarantees, pace);
+  if (connector.source.family !== "postgres")
+    throw new LockConfigError("notify", true, "false: only PostgreSQL has NOTIFY");
+  return new LeaseProvider(leases, { ...guarantees, waiting: "push" }, pace, new Announcements(connector, table));
+}
