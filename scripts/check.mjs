@@ -5,6 +5,7 @@ const steps = [
   { name: "lint", command: "oxlint" },
   { name: "format", command: "oxfmt --check ." },
   { name: "unused code", command: "knip" },
+  { name: "generated files", command: "node scripts/guarantees.mjs --check" },
   { name: "workspace", command: "sherif" },
   { name: "package contents", command: "turbo run pack:check --output-logs=errors-only" },
   { name: "tarballs", command: "node scripts/pack-test.mjs", show: true },

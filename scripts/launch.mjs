@@ -13,6 +13,7 @@ const commands = {
   "test:nodes": testNodes,
   bench: () => run(process.execPath, ["bench/redis.mjs", ...args]),
   check,
+  generate: () => run(process.execPath, ["scripts/guarantees.mjs"]),
   release: () => run("changeset", ["publish"]),
 };
 

@@ -71,6 +71,7 @@ export const serverDefects: Readonly<Record<string, Broken>> = {
         "ownership/stale-release",
         "ownership/stale-renew",
         "ownership/stranger",
+        "tokens/raise",
       ],
     },
   },

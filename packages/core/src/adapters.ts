@@ -14,34 +14,63 @@ const redis: Adapter = { package: "@dlock/redis", install: "@dlock/redis ioredis
 const zookeeper: Adapter = { package: "@dlock/zookeeper", install: "@dlock/zookeeper" };
 const sql = (driver: string): Adapter => ({ package: "@dlock/sql", install: `@dlock/sql ${driver}` });
 
+/** By scheme, the fastest first: what `recommend` goes by. */
 const adapters: { readonly [scheme: string]: Adapter } = {
-  sqlite: sql("libsql"),
-  postgres: sql("pg"),
-  postgresql: sql("pg"),
-  mysql: sql("mysql2"),
-  mariadb: sql("mysql2"),
   redis,
   rediss: redis,
   "redis+sentinel": redis,
   "redis+cluster": redis,
+  "redis+quorum": redis,
   zookeeper,
   zk: zookeeper,
+  postgres: sql("pg"),
+  postgresql: sql("pg"),
+  mysql: sql("mysql2"),
+  mariadb: sql("mysql2"),
+  sqlite: sql("libsql"),
 };
 
-/** The factory of the adapter that serves the scheme, loaded only now. Throws `LockConfigError` that says what to install. */
+/** Larger for slower backends, by their scheme. */
+export function costOf(scheme: string): number {
+  if (scheme === "memory") return -1;
+  const index = Object.keys(adapters).indexOf(scheme);
+  return index < 0 ? Number.POSITIVE_INFINITY : index;
+}
+
+/** The factory of the adapter that serves a scheme, loaded only now. Throws `LockConfigError` that says what to install. */
 export async function loadAdapter(scheme: string): Promise<ProviderFactory> {
   const adapter = Object.hasOwn(adapters, scheme) ? adapters[scheme] : undefined;
   if (adapter === undefined) {
-    throw new LockConfigError("url", `${scheme}:`, `a scheme out of memory:, ${Object.keys(adapters).join(":, ")}:`);
+    const accepted = `a scheme out of memory:, ${Object.keys(adapters).join(":, ")}:, or an entry that names its package: { url, adapter }`;
+    throw new LockConfigError("url", `${scheme}:`, accepted);
   }
-  const loaded = (await importPackage(adapter.package)) ?? (await importFromApplication(adapter.package));
+  const loaded = (await importPackage(adapter.package)) ?? (await importFrom(applications(), adapter.package));
   if (loaded === undefined) {
     throw new LockConfigError("url", `${scheme}:`, `its adapter to be installed: npm install ${adapter.install}`);
   }
-  if (typeof loaded.createProvider !== "function") {
-    throw new LockConfigError("url", `${scheme}:`, `a ${adapter.package} that exports createProvider`);
+  return factoryOf(loaded, "url", `${scheme}:`, adapter.package);
+}
+
+/** The factory of a third party's adapter: a package, or a file by its path, as the folder sees it. Throws `LockConfigError`. */
+export async function loadForeignAdapter(name: string, folder: string): Promise<ProviderFactory> {
+  let loaded: Module | undefined;
+  try {
+    loaded = await importFrom([resolve(folder, "package.json"), ...applications()], name);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new LockConfigError("adapter", name, `a module that can be loaded: ${why}`, undefined, error);
   }
-  return loaded.createProvider as ProviderFactory;
+  if (loaded === undefined) {
+    const isFile = /^\.{0,2}\//.test(name);
+    const accepted = isFile ? "a file that exists" : `a package that is installed: npm install ${name}`;
+    throw new LockConfigError("adapter", name, accepted);
+  }
+  return factoryOf(loaded, "adapter", name, name);
+}
+
+function factoryOf(loaded: Module, field: string, value: string, name: string): ProviderFactory {
+  if (typeof loaded.createProvider === "function") return loaded.createProvider as ProviderFactory;
+  throw new LockConfigError(field, value, `a ${name} that exports createProvider`);
 }
 
 type Module = { readonly createProvider?: unknown };
@@ -56,9 +85,12 @@ async function importPackage(name: string, specifier: string = name): Promise<Mo
 }
 
 /** An adapter is a dependency of the application, which a strict package layout does not show to this package. */
-async function importFromApplication(name: string): Promise<Module | undefined> {
-  for (const from of [process.argv[1], resolve("package.json")]) {
-    if (from === undefined) continue;
+function applications(): readonly string[] {
+  return [process.argv[1], resolve("package.json")].filter((from) => from !== undefined);
+}
+
+async function importFrom(files: readonly string[], name: string): Promise<Module | undefined> {
+  for (const from of files) {
     try {
       const found = createRequire(pathToFileURL(from)).resolve(name);
       return await importPackage(name, pathToFileURL(found).href);

@@ -12,8 +12,8 @@ import { checkDefaults } from "./want.js";
 const fields = ["ttl", "waitTimeout", "backendTimeout", "owner", "prefix", "require", "on", "connect"];
 
 /**
- * Opens the locks of a backend: a URL, a configuration entry, or a provider, which stays its caller's to close; without
- * it, `DLOCK_URL`. Rejects with `LockConfigError`, and with `LockBackendError` only under `connect: true`: else a server
+ * Opens the locks of a backend: a URL, an entry, a configuration or its file, or a provider, which stays its caller's to
+ * close; without it `DLOCK_URL`, `DLOCK_CONFIG` or the nearest `dlock.config.{json,js,mjs,ts}`. Rejects with `LockConfigError`, and with `LockBackendError` only under `connect: true`: else a server
  * that is down is an error of the first call that needs it.
  */
 export async function createLocks(where?: Where, options: LocksOptions = {}): Promise<Locks> {
@@ -22,10 +22,7 @@ export async function createLocks(where?: Where, options: LocksOptions = {}): Pr
   const prefix = options.prefix === undefined || options.prefix === "" ? "" : checkKey(options.prefix, "prefix");
   const connect = checkOneOf("connect", options.connect ?? false, [true, false]);
   const emitter = new Emitter(options.on);
-  const { provider, owned } = await openBackend(where, { emit: (notice) => emitter.emit("warning", notice) });
-  const close = async () => {
-    if (owned) await provider.close?.();
-  };
+  const { provider, close } = await openBackend(where, { emit: (notice) => emitter.emit("warning", notice) });
   try {
     checkRequirements(provider.guarantees, options.require ?? {});
     if (connect) await ask(async () => provider.connect?.(), defaults.backendTimeout);

@@ -36,14 +36,17 @@ export class Emitter {
   }
 
   emit<Name extends LockEventName>(name: Name, event: LockEvents[Name]): void {
-    for (const listener of this.#listeners[name]) {
-      try {
-        // A listener may be an async function all the same.
-        Promise.resolve(listener(event)).catch(warn);
-      } catch (error) {
-        warn(error);
-      }
-    }
+    for (const listener of this.#listeners[name]) tell(listener, event);
+  }
+}
+
+/** Never throws. */
+export function tell<Event>(listener: (event: Event) => void, event: Event): void {
+  try {
+    // A listener may be an async function all the same.
+    Promise.resolve(listener(event)).catch(warn);
+  } catch (error) {
+    warn(error);
   }
 }
 

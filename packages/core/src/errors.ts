@@ -106,11 +106,17 @@ export class LockConfigError extends LockError {
   readonly accepted: string;
 
   constructor(field: string, value: unknown, accepted: string, key?: string, cause?: unknown) {
-    const shown = masked(value);
+    const shown = secret.test(field.replace(/^.*\./s, "")) ? "…" : masked(value);
     super(`${field}: ${show(shown)} is not accepted; expected ${accepted}`, key, cause);
     this.field = field;
     this.value = shown;
     this.accepted = accepted;
+  }
+
+  /** The same mistake, with where the field stands: `file: `, or the path of the object it is in. */
+  within(place: string): LockConfigError {
+    const field = place.endsWith(" ") ? `${place}${this.field}` : `${place}.${this.field}`;
+    return new LockConfigError(field, this.value, this.accepted, this.key, this.cause);
   }
 }
 
@@ -161,9 +167,12 @@ export function lateAnswer({ key, ttl }: { readonly key: string; readonly ttl: n
   );
 }
 
-/** Errors are printed; credentials are not. */
+const secret = /pass|secret|token|credential/i;
+
+/** Errors are printed; credentials are not, also not those of a URL that is no URL because of them. */
 function masked(value: unknown): unknown {
-  return typeof value === "string" ? value.replace(/\/\/[^/?#]*@/, "//…@") : value;
+  if (typeof value !== "string") return value;
+  return value.replace(/\/\/.*@/s, "//…@").replace(/([?&][^=&]*(?:pass|secret|token|credential)[^=&]*=)[^&]*/gi, "$1…");
 }
 
 function show(value: unknown): string {

@@ -1,4 +1,4 @@
-import { checkFields } from "./check.js";
+import { checkFields, checkOneOf } from "./check.js";
 import { LockConfigError } from "./errors.js";
 import type { Requirements } from "./options.js";
 import type { ClaimRequest } from "./provider.js";
@@ -17,6 +17,20 @@ export interface Guarantees {
   readonly modes: readonly ("exclusive" | "shared" | "semaphore")[];
 }
 
+/** Every value an entry can have, the strongest first. */
+export const values: {
+  readonly [Entry in keyof Guarantees]: Entry extends "modes" ? Guarantees["modes"] : readonly Guarantees[Entry][];
+} = {
+  exclusion: ["consensus", "quorum", "server", "host", "process"],
+  failover: ["keeps", "none", "may-forget"],
+  fencing: ["always", "unless-data-and-clock-lost", "best-effort"],
+  alive: ["lease", "session", "connection"],
+  order: ["fifo", "none"],
+  waiting: ["push", "poll"],
+  modes: ["exclusive", "shared", "semaphore"],
+};
+const entries = Object.keys(values) as (keyof Guarantees)[]; // typed as strings by the library
+
 /** For providers: throws `LockConfigError` when a request asks for a mode or a limit that the guarantees do not list. */
 export function requireModes(guarantees: Guarantees, request: Pick<ClaimRequest, "key" | "mode" | "limit">): void {
   const offered = guarantees.modes;
@@ -33,21 +47,37 @@ export function requireModes(guarantees: Guarantees, request: Pick<ClaimRequest,
   }
 }
 
+/** One entry in which a backend gives less than is required. */
+export interface Shortfall {
+  readonly entry: keyof Guarantees;
+  readonly required: string;
+  readonly given: string;
+}
+
+/** Where the guarantees fall short; empty when they suffice. Throws `LockConfigError` for entries and values that do not exist. */
+export function shortfalls(guarantees: Guarantees, required: Requirements): readonly Shortfall[] {
+  checkFields("require", required, Object.keys(values));
+  return entries.flatMap((entry) => {
+    const wanted = required[entry];
+    if (wanted === undefined) return [];
+    const accepted = [wanted].flat();
+    for (const one of accepted) checkOneOf(`require.${entry}`, one, values[entry] as readonly unknown[]);
+    const given: readonly unknown[] = [guarantees[entry]].flat();
+    const met =
+      entry === "modes" ? accepted.every((one) => given.includes(one)) : accepted.some((one) => given.includes(one));
+    return met
+      ? []
+      : [{ entry, required: accepted.join(entry === "modes" ? " and " : " or "), given: given.join(", ") }];
+  });
+}
+
 /** Throws `LockConfigError` that names both sides when the backend gives less than is required. */
 export function checkRequirements(guarantees: Guarantees, required: Requirements): void {
-  checkFields("require", required, Object.keys(guarantees));
-  for (const [entry, value] of Object.entries(required)) {
-    if (value === undefined) continue;
-    const accepted: readonly unknown[] = Array.isArray(value) ? value : [value];
-    const given = guarantees[entry as keyof Guarantees];
-    const met = Array.isArray(given) ? accepted.every((mode) => given.includes(mode)) : accepted.includes(given);
-    if (!met) {
-      const wanted = accepted.join(entry === "modes" ? " and " : " or ");
-      throw new LockConfigError(
-        `require.${entry}`,
-        wanted,
-        `${[given].flat().join(", ")}, which is what this backend gives`,
-      );
-    }
-  }
+  const [short] = shortfalls(guarantees, required);
+  if (short === undefined) return;
+  throw new LockConfigError(
+    `require.${short.entry}`,
+    short.required,
+    `${short.given}, which is what this backend gives`,
+  );
 }

@@ -1,4 +1,5 @@
 export type { Where } from "./backend.js";
+export type { BackendEntry, Config, Entry, Member, MigrateEntry, QuorumEntry } from "./config/config.js";
 export { createLocks } from "./create-locks.js";
 export {
   asLockError,
@@ -16,10 +17,10 @@ export {
   LockTimeoutError,
 } from "./errors.js";
 export type { AboutCall, AboutHold, LockEventName, LockEvents, LockListener, LockListeners } from "./events.js";
-export { type Guarantees, requireModes } from "./guarantees.js";
+export { type Guarantees, requireModes, type Shortfall } from "./guarantees.js";
 export type { Lock } from "./lock.js";
 export type { Locks, Task } from "./locks.js";
-export type { AcquireOptions, CloseOptions, Config, LocksOptions, Requirements, TryOptions } from "./options.js";
+export type { AcquireOptions, CloseOptions, LocksOptions, Requirements, TryOptions } from "./options.js";
 export type {
   BaseClaim,
   Claim,
@@ -44,3 +45,4 @@ export { monotonicNow } from "./clock.js";
 export { Moment } from "./moment.js";
 export { pause, settleBy } from "./settle.js";
 export { Tenure, type TenureListener, type TenureTerms } from "./tenure.js";
+export { type Candidate, recommend, type Recommendation } from "./recommend.js";

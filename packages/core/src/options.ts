@@ -1,6 +1,6 @@
 import type { Guarantees } from "./guarantees.js";
 import type { LockListeners } from "./events.js";
-import type { LockMode, ProviderEntry } from "./provider.js";
+import type { LockMode } from "./provider.js";
 import type { Signal } from "./signal.js";
 
 /** How to try for a lock once. Times are ms. */
@@ -49,9 +49,6 @@ export type Requirements = {
     ? Guarantees["modes"] | Guarantees["modes"][number] | undefined
     : Guarantees[Entry] | readonly Guarantees[Entry][] | undefined;
 };
-
-/** One backend: its URL and the options its adapter understands. */
-export type Config = ProviderEntry;
 
 export interface CloseOptions {
   /** ms that running sections get before their signals abort; default 0. */

@@ -125,8 +125,8 @@ test("an error of another copy of the package is one of dlock all the same", asy
 
 describe("a bad backend", () => {
   test.each([
-    ["an unknown scheme", "mongodb://db", "url", /memory:, sqlite:/],
-    ["a path", "./dlock.config.json", "url", /a URL with a scheme/],
+    ["an unknown scheme", "mongodb://db", "url", /memory:, redis:/],
+    ["a path", "./locks", "where", /a URL such as/],
     ["nothing", undefined, "where", /DLOCK_URL/],
     ["an empty string", "", "where", /DLOCK_URL/],
     ["a number", 5, "where", /a LockProvider/],

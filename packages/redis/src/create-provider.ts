@@ -1,18 +1,30 @@
-import { checkFields, LockConfigError, type ProviderContext, type ProviderEntry } from "@dlock/core";
+import { checkFields, LockConfigError, type LockProvider, type ProviderContext, type ProviderEntry } from "@dlock/core";
 import { openProvider } from "./lease-provider.js";
 import { optionFields, type RedisOptions, type RedisServer, serverFields } from "./options.js";
-import type { RedisProvider } from "./redis-provider.js";
-import { parseUrl } from "./url.js";
+import { openQuorum, quorumFields, type RedisQuorumOptions } from "./redis-quorum.js";
+import { isQuorumUrl, parseQuorumUrl, parseUrl } from "./url.js";
 
-const numbers = ["replicas", "replicaTimeout"];
+const numbers = ["replicas", "replicaTimeout", "memberTimeout"];
 
-/** The locks of a `redis:`, `rediss:`, `redis+sentinel:` or `redis+cluster:` URL. Options may be in its query or beside it in the entry, which wins. */
-export function createProvider(entry: ProviderEntry, context: ProviderContext): RedisProvider {
-  const { url, ...beside } = entry;
-  checkFields("entry", beside, [...optionFields, ...serverFields]);
-  const server = Object.fromEntries(
-    serverFields.filter((field) => field in beside).map((field) => [field, beside[field]]),
-  );
+/**
+ * The locks of a `redis:`, `rediss:`, `redis+sentinel:`, `redis+cluster:` or `redis+quorum:` URL. Options may be in its
+ * query or beside it in the entry, which wins.
+ */
+export function createProvider(entry: ProviderEntry, context: ProviderContext): LockProvider {
+  const emit: ProviderContext["emit"] = (notice) => context.emit(notice);
+  if (isQuorumUrl(entry.url)) {
+    const server = serverOf(entry, ["tls"], quorumFields);
+    const { servers, query } = parseQuorumUrl(server);
+    return openQuorum(servers, { ...(optionsOf(entry, query, quorumFields) as RedisQuorumOptions), emit });
+  }
+  const server = serverOf(entry, serverFields, optionFields);
+  const { source, query } = parseUrl(server);
+  return openProvider(source, { ...(optionsOf(entry, query, optionFields) as RedisOptions), emit });
+}
+
+function serverOf({ url, ...beside }: ProviderEntry, own: readonly string[], others: readonly string[]): RedisServer {
+  checkFields("entry", beside, [...others, ...own]);
+  const server = Object.fromEntries(own.filter((field) => field in beside).map((field) => [field, beside[field]]));
   for (const [field, kind] of [
     ["tls", "object"],
     ["sentinelUsername", "string"],
@@ -22,11 +34,14 @@ export function createProvider(entry: ProviderEntry, context: ProviderContext): 
     if (value === undefined || (typeof value === kind && value !== null)) continue;
     throw new LockConfigError(field, typeof value, kind === "object" ? "an object of TLS options" : "a string");
   }
-  const { source, query } = parseUrl({ ...server, url } as RedisServer);
-  checkFields("url", query, optionFields);
+  return { ...server, url } as RedisServer;
+}
+
+/** Checked for what they are where they are used. */
+function optionsOf(entry: ProviderEntry, query: object, fields: readonly string[]): object {
+  checkFields("url", query, fields);
   const options: Record<string, unknown> = {};
   for (const [field, value] of Object.entries(query)) options[field] = numbers.includes(field) ? Number(value) : value;
-  for (const field of optionFields) if (beside[field] !== undefined) options[field] = beside[field];
-  // Checked for what they are where they are used.
-  return openProvider(source, { ...(options as RedisOptions), emit: (notice) => context.emit(notice) });
+  for (const field of fields) if (entry[field] !== undefined) options[field] = entry[field];
+  return options;
 }

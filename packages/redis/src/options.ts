@@ -15,7 +15,7 @@ export interface RedisOptions {
 
 /** Where to connect to, when no client is handed in. */
 export interface RedisServer {
-  /** `redis:`, `rediss:`, `redis+sentinel:` or `redis+cluster:` */
+  /** `redis:`, `rediss:`, `redis+sentinel:` or `redis+cluster:`; `redis+quorum:` for `redisQuorum` */
   readonly url: string;
   /** Options of `node:tls` for connections with TLS: `ca`, `cert`, `key` … */
   readonly tls?: object | undefined;

@@ -12,6 +12,7 @@ import {
 import type { Deployment } from "./deployment.js";
 import { failure } from "./failure.js";
 import { keysOf, lockOnly, type LockKeys } from "./keys.js";
+import { raiseScript } from "./scripts/raise.js";
 import { releaseScript } from "./scripts/release.js";
 import { renewScript } from "./scripts/renew.js";
 import { foreign, otherLayout, rejoined, silent, unconfirmed } from "./scripts/try.js";
@@ -64,6 +65,16 @@ export class RedisClaim implements LeaseClaim {
     const deadline = monotonicNow() + Math.max(ttl / 3, 5);
     try {
       return (await this.#deployment.link.run(renewScript, lockOnly(this.#keys), [this.#owner, ttl], deadline)) === 1;
+    } catch (error) {
+      throw failure(error, this.#request.key);
+    }
+  }
+
+  async raise(floor: FencingToken): Promise<boolean> {
+    if (this.#released) return false;
+    const args = [this.#owner, String(floor)];
+    try {
+      return (await this.#deployment.link.run(raiseScript, this.#keys, args, monotonicNow() + patience)) === 1;
     } catch (error) {
       throw failure(error, this.#request.key);
     }

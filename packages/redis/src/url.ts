@@ -4,7 +4,8 @@ import { clusterSource, serverSource, type Source } from "./client.js";
 import type { RedisServer } from "./options.js";
 
 const accepted =
-  "redis://[user:password@]host[:port][/db], rediss://…, redis+sentinel://host[:port],…/master[/db] or redis+cluster://host[:port],…";
+  "redis://[user:password@]host[:port][/db], rediss://…, redis+sentinel://host[:port],…/master[/db], redis+cluster://host[:port],… or redis+quorum://host[:port],…[/db]";
+const quorumScheme = "redis+quorum";
 const defaultPort = 6_379;
 const sentinelPort = 26_379;
 
@@ -50,10 +51,44 @@ export function parseUrl({ url, tls, ...beside }: RedisServer): { readonly sourc
       case "redis+cluster":
         if (path.length > 0) refuse(url, "no path: a cluster has one database");
         return clusterSource(addresses(url, hosts, defaultPort), common);
+      case quorumScheme:
+        return refuse(url, "one deployment; several servers of one rank are redisQuorum's");
       default:
         return refuse(url, accepted);
     }
   }
+}
+
+export interface NamedSource {
+  /** Host and port. */
+  readonly name: string;
+  readonly source: Source;
+}
+
+/** The servers that a `redis+quorum:` URL names, each on its own. */
+export function parseQuorumUrl({ url, tls }: RedisServer): {
+  readonly servers: readonly NamedSource[];
+  readonly query: object;
+} {
+  const { scheme, login, hosts, path, query } = split(url);
+  if (scheme !== quorumScheme) refuse(url, accepted);
+  const { tls: wantsTls = "false", ...options } = Object.fromEntries(query);
+  if (wantsTls !== "true" && wantsTls !== "false") refuse(url, "tls=true or tls=false in its query");
+  const secure = wantsTls === "true" || tls !== undefined;
+  const common: DriverOptions = { ...login, ...(secure ? { tls: tls ?? {} } : {}), db: database(url, path) };
+  const servers = new Map(
+    addresses(url, hosts, defaultPort).map((server) => {
+      const host = server.host.includes(":") ? `[${server.host}]` : server.host;
+      return [`${host}:${server.port}`, serverSource({ ...common, ...server })] as const;
+    }),
+  );
+  // Of an even number one may fail as little as of one less.
+  if (servers.size < 3) refuse(url, "three different servers or more, five for best");
+  return { servers: [...servers].map(([name, source]) => ({ name, source })), query: options };
+}
+
+export function isQuorumUrl(url: unknown): boolean {
+  return typeof url === "string" && url.toLowerCase().startsWith(`${quorumScheme}:`);
 }
 
 function split(url: unknown): Parts {

@@ -14,8 +14,15 @@ export const guarantees: Guarantees = {
 /** What every deployment has in common. A dead waiter costs a claim window, at most one and a half seconds. */
 export const fifo: Pick<Harness, "guarantees" | "offers" | "timing"> = {
   guarantees,
-  offers: ["inspect", "forceRelease"],
+  offers: ["inspect", "forceRelease", "raise"],
   timing: { ttl: 500, slack: 500, deadWaiter: 1_600 },
+};
+
+/** A quorum of servers: nobody waits in line. A server that has to be connected to first takes its time. */
+export const quorumHarness: Pick<Harness, "guarantees" | "offers" | "timing"> = {
+  guarantees: { ...guarantees, exclusion: "quorum", order: "none", waiting: "poll" },
+  offers: fifo.offers,
+  timing: { ttl: 600, slack: 600 },
 };
 
 interface Side {

@@ -53,9 +53,10 @@ export const loss: readonly Law[] = [
       const key = stage.key();
       const warm = await locks.acquire(key, { ttl: stage.ttl });
       await warm.release();
-      peer.link.delay(warm.ttl * 0.3);
+      // Several round trips, as a combination of backends takes, fit into the ttl.
+      peer.link.delay(warm.ttl * 0.15);
       const lock = await locks.acquire(key, { ttl: stage.ttl });
-      assert.throws(() => lock.throwIfLost(warm.ttl * 0.5), isLost, "the time on the way was not counted");
+      assert.throws(() => lock.throwIfLost(warm.ttl * 0.8), isLost, "the time on the way was not counted");
     },
   },
   {

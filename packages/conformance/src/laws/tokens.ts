@@ -94,8 +94,9 @@ export const tokens: readonly Law[] = [
       const key = stage.key();
       const floor = 2n ** 53n + 1n;
       const claim = stage.claim(here, { key });
-      await stage.win(claim);
+      const { token } = await stage.win(claim);
       assert.equal(await claim.raise?.(floor), true);
+      assert.equal(await stage.ask(claim), token, "the raise changed the token of the hold");
       await claim.release();
       let last = floor;
       for (const peer of [there, here, there, here]) {

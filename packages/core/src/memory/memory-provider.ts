@@ -76,6 +76,10 @@ class MemoryClaim implements LeaseClaim {
     return this.#store.renew(this.#request, ttl);
   }
 
+  async raise(floor: FencingToken): Promise<boolean> {
+    return this.#store.raise(this.#request, floor);
+  }
+
   async release(): Promise<void> {
     this.#released = true;
     this.#store.release(this.#request);

@@ -32,6 +32,8 @@ export class MemoryStore {
   readonly #entries = new Map<string, Entry>();
   readonly #now: () => number;
   #lastToken = 0n;
+  /** By key, of those whose tokens have to exceed more than the clock. */
+  readonly #floors = new Map<string, FencingToken>();
 
   /** `now`: ms since 1970, the clock of leases and tokens. */
   constructor(now: () => number) {
@@ -46,7 +48,7 @@ export class MemoryStore {
     if (entry.hold === undefined && (head(entry)?.request.id ?? request.id) === request.id) {
       entry.line.delete(request.id);
       entry.calledUntil = undefined;
-      entry.hold = { request, token: this.#nextToken(), expires: 0 };
+      entry.hold = { request, token: this.#nextToken(request.key), expires: 0 };
     }
     const mine = entry.hold?.request.id === request.id ? entry.hold : undefined;
     if (mine !== undefined) mine.expires = this.#now() + request.ttl;
@@ -73,6 +75,15 @@ export class MemoryStore {
     if (mine !== undefined) mine.expires = this.#now() + ttl;
     this.#tend(key, entry);
     return mine !== undefined;
+  }
+
+  raise({ key, id }: ClaimRequest, floor: FencingToken): boolean {
+    const entry = this.#entry(key);
+    this.#settle(entry);
+    const held = entry.hold?.request.id === id;
+    if (held) this.#raiseFloor(key, floor);
+    this.#tend(key, entry);
+    return held;
   }
 
   release({ key, id }: ClaimRequest): void {
@@ -145,9 +156,25 @@ export class MemoryStore {
     if (entry.hold === undefined && first === undefined) this.#entries.delete(key);
   }
 
-  #nextToken(): FencingToken {
-    const clock = BigInt(Math.floor(this.#now() * 1_000));
-    return (this.#lastToken = this.#lastToken < clock ? clock : this.#lastToken + 1n);
+  #nextToken(key: string): FencingToken {
+    const clock = this.#clock();
+    this.#lastToken = this.#lastToken < clock ? clock : this.#lastToken + 1n;
+    const floor = this.#floors.get(key);
+    if (floor === undefined || floor < this.#lastToken) return this.#lastToken;
+    this.#floors.set(key, floor + 1n);
+    return floor + 1n;
+  }
+
+  #raiseFloor(key: string, floor: FencingToken): void {
+    const clock = this.#clock();
+    for (const [other, low] of this.#floors) if (low < clock) this.#floors.delete(other);
+    const known = this.#floors.get(key);
+    if (known === undefined || known < floor) this.#floors.set(key, floor);
+  }
+
+  /** µs */
+  #clock(): FencingToken {
+    return BigInt(Math.floor(this.#now() * 1_000));
   }
 }
 

@@ -1,0 +1,51 @@
+import { dirname, resolve } from "node:path";
+import { LockConfigError } from "../errors.js";
+import { checkConfig, checkEntry, isObject, kinds, scheme } from "./check-config.js";
+import type { Config, Entry } from "./config.js";
+import { findConfig } from "./find-config.js";
+import { interpolate } from "./interpolate.js";
+import { at } from "./path.js";
+import { configFile, readConfig, shownPath } from "./read-config.js";
+
+const accepted =
+  "a URL such as sqlite:./locks.db, the path of a .json, .js, .mjs or .ts file, { url, ...options }, { backends } or a LockProvider; without it DLOCK_URL, DLOCK_CONFIG or a dlock.config.json";
+
+/** What to open, checked, and where it was written. */
+export interface Source {
+  readonly content: Entry | Config;
+  /** From which the packages of third parties are looked up. */
+  readonly folder: string;
+  /** In front of the names of fields in errors: the file, or nothing. */
+  readonly place: string;
+}
+
+/** What `where` names; without it DLOCK_URL, DLOCK_CONFIG or the nearest configuration file. Throws `LockConfigError`. */
+export async function sourceOf(where: unknown): Promise<Source> {
+  const chosen = where ?? (process.env["DLOCK_URL"] || process.env["DLOCK_CONFIG"] || findConfig());
+  const here = { folder: process.cwd(), place: "" };
+  if (typeof chosen === "string") {
+    if (scheme.test(chosen)) return { content: { url: chosen }, ...here };
+    if (configFile.test(chosen)) return fileSource(resolve(chosen));
+    // It may have been meant as a URL.
+    throw new LockConfigError("where", chosen.replace(/.*@/s, "…@"), accepted);
+  }
+  if (isObject(chosen)) {
+    if (typeof chosen["href"] === "string") return { content: { url: chosen["href"] }, ...here };
+    if (isEntry(chosen)) return { content: checkEntry("", chosen, []), ...here };
+    if ("backends" in chosen) return { content: checkConfig(interpolate(chosen, "")), ...here };
+  }
+  throw new LockConfigError("where", chosen, accepted);
+}
+
+function fileSource(file: string): Promise<Source> {
+  const place = `${shownPath(file)}: `;
+  return at(place, async () => {
+    const content = interpolate(await readConfig(file), "");
+    const checked = isObject(content) && isEntry(content) ? checkEntry("", content, []) : checkConfig(content);
+    return { content: checked, folder: dirname(file), place };
+  });
+}
+
+function isEntry(value: object): boolean {
+  return kinds.some((kind) => kind in value);
+}
