@@ -39,6 +39,9 @@ export class Namespace {
     // Who may not make what is there already may still make what is below.
     const last = outcomes.at(-1);
     if (last?.status !== "rejected") return;
+    // Without its parent: what could not be made first is the reason.
+    const first = outcomes.find(({ status }) => status === "rejected") ?? last;
+    if (failedWith(last.reason, "NO_NODE") && first.status === "rejected") throw first.reason;
     if (!failedWith(last.reason, "UNIMPLEMENTED")) throw last.reason;
     this.#kind = "persistent";
     await this.#make(session, path, this.#kind);

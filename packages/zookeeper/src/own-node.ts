@@ -93,12 +93,16 @@ export class OwnNode {
     const stop = session.keep(this.path, gone);
     if (!this.#sole) return stop;
     // That check is by name, and would take the sole node of a successor for ours.
+    let kept = true;
     const look = async (): Promise<void> => {
+      // Told of a successor's node, as that was asked about before the end.
+      if (!kept) return;
       if ((await untilConnected(session, () => this.#findSole(session, changed))) === undefined) gone();
     };
     const changed = (): void => void look().catch(() => {});
     changed();
     return () => {
+      kept = false;
       session.unwatch(changed);
       stop();
     };
@@ -107,7 +111,8 @@ export class OwnNode {
   async #findSole(session: Session, changed?: Watch): Promise<Place | undefined> {
     try {
       const { data, stat } = await session.getData(`${this.#parent}/${soleName}`, changed);
-      const ours = Buffer.from(data).equals(this.#data);
+      // What is in it anybody may change.
+      const ours = this.place ? stat.czxid === this.place.czxid : Buffer.from(data).equals(this.#data);
       return ours ? { name: soleName, czxid: stat.czxid } : undefined;
     } catch (error) {
       return absent(error);

@@ -65,15 +65,20 @@ export class Session {
     );
   }
 
-  /** Connected and authenticated. Rejects by `until` (monotonic ms), and early when every server was tried once. */
-  static async open(options: SessionOptions, until: number): Promise<Session> {
+  /** Connected and authenticated. Rejects by `until` (monotonic ms), early when every server was tried once, and when `signal` aborts. */
+  static async open(options: SessionOptions, until: number, signal?: AbortSignal): Promise<Session> {
     const session = new Session(options);
+    const giveUp = () =>
+      session.#connection.stop(new ZooKeeperError("CLOSED", "the session was given up", { noEffect: true }));
     session.#connection.open();
+    signal?.addEventListener("abort", giveUp);
     try {
       await session.ready(until);
     } catch (error) {
-      session.#connection.stop(new ZooKeeperError("CLOSED", "the session was given up", { noEffect: true }));
+      giveUp();
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", giveUp);
     }
     return session;
   }

@@ -11,7 +11,7 @@ export class SharedSession {
   readonly #emit: ProviderContext["emit"];
   #session: Session | undefined;
   #opening: Promise<Session> | undefined;
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(options: SessionOptions, emit: ProviderContext["emit"]) {
     this.#options = options;
@@ -33,9 +33,13 @@ export class SharedSession {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     await this.#opening?.catch(() => {});
     await this.#session?.close();
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   async #current(): Promise<Session> {
@@ -46,7 +50,7 @@ export class SharedSession {
   }
 
   async #open(): Promise<Session> {
-    const session = await Session.open(this.#options, monotonicNow() + patience);
+    const session = await Session.open(this.#options, monotonicNow() + patience, this.#closing.signal);
     this.#session = session;
     // Every claim listens to it, and Node 20 takes eleven for a leak.
     setMaxListeners(0, session.lost);

@@ -24,13 +24,15 @@ export class ZooKeeperClaim implements SessionClaim {
   #session: Session | undefined;
   #token: FencingToken | undefined;
   #stopKeeping: () => void = () => {};
+  #stopListening: () => void = () => {};
   /** The one that is under way; later calls join it. */
   #attempt: Promise<FencingToken | undefined> | undefined;
   /** Whether that began without a place in line. */
   #fresh = false;
   /** Monotonic ms after which nobody waits for it any more. */
   #wantedUntil = Number.NEGATIVE_INFINITY;
-  #released: Promise<void> | undefined;
+  #released = false;
+  #leaving: Promise<void> | undefined;
 
   constructor(deployment: Deployment, request: ClaimRequest) {
     this.#deployment = deployment;
@@ -80,8 +82,13 @@ export class ZooKeeperClaim implements SessionClaim {
   }
 
   release(): Promise<void> {
-    this.#released ??= this.#leave();
-    return this.#released;
+    this.#released = true;
+    this.#leaving ??= this.#leave().catch((error: unknown) => {
+      // Whoever asks again tries again.
+      this.#leaving = undefined;
+      throw error;
+    });
+    return this.#leaving;
   }
 
   get #holds(): boolean {
@@ -162,6 +169,12 @@ export class ZooKeeperClaim implements SessionClaim {
     if (this.#session !== undefined) return;
     this.#session = session;
     session.lost.addEventListener("abort", this.#mourn);
+    // Who waits in silence would never learn that no server is there any more.
+    const stop = session.onConnection((connected) => connected || this.#contest.turn.now());
+    this.#stopListening = () => {
+      session.lost.removeEventListener("abort", this.#mourn);
+      stop();
+    };
     const { key, ttl } = this.#request;
     if (ttl >= session.timeout) return;
     const message = `a dead holder keeps its locks for ${session.timeout} ms, which its session lasts, not for ${ttl} ms`;
@@ -169,7 +182,7 @@ export class ZooKeeperClaim implements SessionClaim {
   }
 
   #leaveSession(): void {
-    this.#session?.lost.removeEventListener("abort", this.#mourn);
+    this.#stopListening();
     this.#session = undefined;
     this.#contest.node.forget();
   }
@@ -197,7 +210,7 @@ export class ZooKeeperClaim implements SessionClaim {
     } catch (error) {
       if (!session?.lost.aborted) throw failure(error, this.#request.key);
     } finally {
-      session?.lost.removeEventListener("abort", this.#mourn);
+      this.#stopListening();
     }
   }
 

@@ -26,13 +26,6 @@ describe.runIf(isSelected("zookeeper"))("on an ensemble of three", async () => {
     spawn: () =>
       spawnHolder(new URL("child/peer.mjs", import.meta.url), ensemble.url, String(sessionTimeout), String(tickTime)),
     residue: async () => residueIn(await (await ensemble.leader()).tree.paths()),
-    server: {
-      failover: async () => {
-        const leader = await ensemble.leader();
-        await leader.server.kill();
-        await ensemble.settle(ensemble.nodes.filter((node) => node !== leader));
-      },
-    },
   };
 
   const slow = (id: string) => id === "loss/slow-answer";
@@ -40,4 +33,20 @@ describe.runIf(isSelected("zookeeper"))("on an ensemble of three", async () => {
   const [node] = ensemble.nodes;
   // Its answers take 60 % of the session's time. Who knows several servers asks another one long before that.
   if (node) describe("of which one is known", () => someLaws({ ...harness, ...harnessOf(node) }, slow));
+
+  // Not beside the others, some of which have less time than an election takes.
+  describe("whose leader dies", () =>
+    someLaws(
+      {
+        ...harness,
+        server: {
+          failover: async () => {
+            const leader = await ensemble.leader();
+            await leader.server.kill();
+            await ensemble.settle(ensemble.nodes.filter((one) => one !== leader));
+          },
+        },
+      },
+      (id) => id === "guarantees/failover",
+    ));
 });

@@ -2,7 +2,7 @@ import { createLocks, type LockEvents } from "@dlock/core";
 import { isSelected, startZooKeeper } from "@dlock/testbed";
 import { zookeeperProvider } from "@dlock/zookeeper";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
-import { name, opener, sleep, soon, until, win } from "./side.js";
+import { name, opener, sleep, soon, took, until, win } from "./side.js";
 
 describe.runIf(isSelected("zookeeper"))("when things break", async () => {
   const zookeeper = await startZooKeeper();
@@ -208,6 +208,34 @@ describe.runIf(isSelected("zookeeper"))("when things break", async () => {
     await win(claim(key));
   });
 
+  test("who waits is told by the end of backendTimeout that no server is there any more, however long a session lasts", async () => {
+    const way = await link();
+    const key = name();
+    const { claim } = open(zookeeper.url, { sessionTimeout: 30_000 });
+    const holder = claim(key);
+    await win(holder);
+    const locks = await createLocks(open(way.url, { sessionTimeout: 30_000 }).provider, { backendTimeout: 1_000 });
+    const waiting = locks.acquire(key);
+    await until(async () => (await zookeeper.watches()).size > 0);
+    const ended = took(expect(waiting).rejects.toMatchObject({ code: "LOCK_BACKEND" }));
+    way.cut();
+    expect(await ended).toBeLessThan(3_000);
+    await holder.release();
+  });
+
+  test("order: none keeps and gives up its node, whoever wrote into it", async () => {
+    const { claim } = open(zookeeper.url, { order: "none" });
+    const key = name();
+    const mine = claim(key);
+    const token = await win(mine);
+    await tree.setData(`/${key}/lock-`, "__REVOKE__");
+    await sleep(200);
+    expect(mine.lost.aborted).toBe(false);
+    expect(await mine.tryAcquire(soon())).toBe(token);
+    await mine.release();
+    expect(await nodesOf(key)).toEqual([]);
+  });
+
   test("with acl: creator nobody else touches the nodes, and who may not is told so at once", async () => {
     const url = zookeeper.url.replace("//", "//user:secret@");
     const { claim } = open(`${url}/mine`, { acl: "creator" });
@@ -220,6 +248,8 @@ describe.runIf(isSelected("zookeeper"))("when things break", async () => {
     await expect(stranger(key).tryAcquire(soon())).rejects.toMatchObject(refused);
     await expect(without.forceRelease(key)).rejects.toMatchObject(refused);
     expect(await provider.forceRelease(key)).toBe(true);
+    const { claim: below } = open(`${zookeeper.url}/mine/below`);
+    await expect(below(key).tryAcquire(soon())).rejects.toMatchObject(refused);
   });
 
   test("an offset that is not ours is an error that does not pass", async () => {

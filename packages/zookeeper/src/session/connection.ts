@@ -74,7 +74,7 @@ export class Connection {
 
   /** Why there will be no other connection. */
   get end(): ZooKeeperError | undefined {
-    return this.#end;
+    return this.#end ?? this.#closing;
   }
 
   /** ms, as granted. */
@@ -90,8 +90,7 @@ export class Connection {
   call<Payload, Result>(operation: Operation, read: (answer: Answer<Payload>) => Result): Promise<Result> {
     const { name, payload } = operation;
     const { socket } = this.#client;
-    const end = this.#end ?? this.#closing;
-    if (end) return Promise.reject(end);
+    if (this.end) return Promise.reject(this.end);
     if (!this.ready || socket === undefined) {
       return Promise.reject(new ZooKeeperError("CONNECTION_LOSS", `${name} was not sent`, { noEffect: true }));
     }
@@ -115,7 +114,9 @@ export class Connection {
 
   /** Ends the session at the server if it is connected, and the connection by `until` in any case. Never rejects. */
   async close(until: number): Promise<void> {
-    this.#closing ??= new ZooKeeperError("CLOSED", "the session was closed", { noEffect: true });
+    const reason = (this.#closing ??= new ZooKeeperError("CLOSED", "the session was closed", { noEffect: true }));
+    // Before the servers hear of it: they let others in at once.
+    this.#listener.ended(reason);
     const { socket } = this.#client;
     if (this.connected && socket !== undefined) {
       await new Promise<void>((resolve) => {
@@ -128,7 +129,7 @@ export class Connection {
         this.#client.close();
       });
     }
-    this.stop(this.#closing);
+    this.stop(reason);
   }
 
   /** Ends the connection here and now; the session lives on at the server until its timeout. */
@@ -177,6 +178,7 @@ export class Connection {
     if (this.#upSince === undefined) return;
     this.#goneSince = monotonicNow();
     this.#upSince = undefined;
+    this.#arm();
     this.#listener.disconnected();
   }
 
@@ -203,7 +205,9 @@ export class Connection {
   #arm(): void {
     clearTimeout(this.#pulse);
     if (this.#end) return;
-    this.#pulse = setTimeout(() => this.#beat(), Math.max(5, this.#timeout / rate));
+    // However long the session lasts, a server that does not greet costs no more than its patience.
+    const pace = Math.min(this.#timeout, this.connected ? Number.POSITIVE_INFINITY : patience) / rate;
+    this.#pulse = setTimeout(() => this.#beat(), Math.max(5, pace));
     this.#pulse.unref();
   }
 

@@ -1,7 +1,7 @@
 import { refusal, ZooKeeperError } from "./zookeeper-error.js";
 
-/** Nodes in one request: far from the 1 MiB that a server accepts. */
-const most = 500;
+/** Nodes in one request, whose names may have 3 kB each: far from the 1 MiB that a server accepts. */
+const most = 200;
 /** The server's code for a check behind one that failed: it was not made. */
 const unchecked = -2;
 

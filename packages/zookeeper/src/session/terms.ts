@@ -32,7 +32,7 @@ export interface ConnectionListener {
   /** The watches on the path fired. */
   noticed(path: string): void;
   pulse(): void;
-  /** For good. */
+  /** For good; may be told twice. */
   ended(reason: ZooKeeperError): void;
 }
 
