@@ -25,7 +25,7 @@ const connectionsByDefault = 20;
 export function openForUpdate(parts: Parts): SqlProvider {
   const { connector, table } = parts;
   const rows = lockRows(connector.source.family, table);
-  const counters = new Counters(connector, table, rows.schema);
+  const counters = new Counters(connector, table, rows);
   return new ConnectionProvider(parts, counters, new ForUpdate(table, rows, counters));
 }
 

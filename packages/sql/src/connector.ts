@@ -53,7 +53,7 @@ export class Connector {
           () => this.#silent(),
           { background: false },
         );
-      const opened = await this.#settle(connection, wire.backend, deadline, terms);
+      const opened = await this.#settle(connection, wire, deadline, terms);
       if (this.#closed) throw new LockClosedError();
       return opened;
     } catch (error) {
@@ -83,9 +83,7 @@ export class Connector {
       wire =
         family === "postgres"
           ? new PostgresWire(driver as PgDriver, { ...settings, ...postgresDriver })
-          : new MysqlWire(driver as MysqlDriver, { ...settings, ...mysqlDriver }, (backend) =>
-              this.end({ backend, started: "0" }),
-            );
+          : new MysqlWire(driver as MysqlDriver, { ...settings, ...mysqlDriver });
       await wire.connect();
       return { wire, connection: new Connection(wire, value) };
     };
@@ -98,20 +96,16 @@ export class Connector {
     }
   }
 
-  async #settle(
-    connection: Connection,
-    backend: number | null,
-    deadline: number,
-    terms: SessionTerms,
-  ): Promise<Opened> {
+  async #settle(connection: Connection, wire: AnyWire, deadline: number, terms: SessionTerms): Promise<Opened> {
     const [found] = (await connection.run(this.session.ask, [], deadline)).rows;
-    const name = { backend: String(found?.["backend"]), started: String(found?.["started"]) };
-    const direct = name.backend === String(backend);
+    const name = { backend: String(found?.["backend"]), mark: String(found?.["mark"]) };
+    const direct = name.backend === String(wire.backend);
     const banner = String(found?.["version"]);
     const postgres = this.source.family === "postgres";
     const dialect = postgres ? "postgres" : /mariadb/i.test(banner) ? "mariadb" : "mysql";
     const version = postgres ? Number(banner) : versionOf(banner);
     if (direct) {
+      if (wire instanceof MysqlWire) wire.kill = () => this.end(name);
       await connection.run(this.session.set(terms, { dialect, version }), [], deadline);
       for (const sql of this.session.attempt(terms, { dialect, version })) {
         // Not every platform offers it.

@@ -5,6 +5,7 @@ import type { Connector } from "./connector.js";
 import type { Run, ServerDialect } from "./dialect.js";
 import type { Wanted } from "./exclusion.js";
 import { LeaseTable } from "./lease-table.js";
+import type { LockRows } from "./lock-row.js";
 import type { LockSession } from "./lock-session.js";
 import { mysqlDialect } from "./mysql-dialect.js";
 import { postgresDialect } from "./postgres-dialect.js";
@@ -21,17 +22,17 @@ export class Counters {
   readonly #dialect: ServerDialect;
   readonly #table: LeaseTable;
   readonly #name: string;
-  readonly #more: readonly string[];
+  readonly #rows: Pick<LockRows, "schema" | "exists"> | undefined;
   #ready = false;
 
-  /** `more`: what else has to be created, harmless when repeated. */
-  constructor(connector: Connector, table: string, more: readonly string[] = []) {
+  /** `rows`: a table that is needed beside it. */
+  constructor(connector: Connector, table: string, rows?: Pick<LockRows, "schema" | "exists">) {
     this.family = connector.source.family;
     this.#database = new ServerDatabase(connector, connections);
     this.#dialect = this.family === "postgres" ? postgresDialect(table) : mysqlDialect(table);
     this.#table = new LeaseTable(this.#database, this.#dialect, table);
     this.#name = this.family === "postgres" ? `"${table}"` : `\`${table}\``;
-    this.#more = more;
+    this.#rows = rows;
   }
 
   stored(key: string): string {
@@ -40,14 +41,15 @@ export class Counters {
 
   async create(patience: Patience): Promise<void> {
     await this.#table.create(patience);
-    for (const statement of this.#more) await this.#database.query(statement, {}, patience);
+    for (const statement of this.#rows?.schema ?? []) await this.#database.query(statement, {}, patience);
     this.#ready = true;
   }
 
   async prepare(patience: Patience): Promise<void> {
     if (this.#ready) return;
     await this.#table.prepare(patience);
-    for (const statement of this.#more) await this.#database.query(statement, {}, patience);
+    const { rows } = await this.#database.query(this.#rows?.exists ?? "SELECT 1", {}, patience);
+    if (rows.length === 0) await this.create(patience);
     this.#ready = true;
   }
 
@@ -77,11 +79,15 @@ export class Counters {
     return session.run(text, values, until, signal);
   }
 
-  /** For a claim that holds: every later token exceeds the floor. */
-  async raise({ key, claim }: Wanted, floor: FencingToken): Promise<void> {
+  /** For a claim that holds: every later token exceeds the floor, whoever drew the last one: one who died may have drawn it late. */
+  async raise(wanted: Wanted, floor: FencingToken): Promise<void> {
     const cast = this.family === "postgres" ? "CAST(:floor AS bigint)" : "CAST(:floor AS SIGNED)";
-    const sql = `UPDATE ${this.#name} SET version = greatest(version, ${cast}) WHERE ${this.#column} = :key AND claim = :claim`;
-    await this.query(sql, { key: this.stored(key), claim, floor: String(floor) }, soon());
+    const sql = `UPDATE ${this.#name} SET version = greatest(version, ${cast}) WHERE ${this.#column} = :key`;
+    const raise = () => this.query(sql, { key: this.stored(wanted.key), floor: String(floor) }, soon());
+    if ((await raise()).affected > 0) return;
+    // Tidied away during a hold of days.
+    await this.draw(wanted, soon());
+    await raise();
   }
 
   /** Whoever drew the last token. */

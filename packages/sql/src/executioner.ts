@@ -61,11 +61,14 @@ export class Executioner {
 
   /** How many sessions of that name are left. */
   async #strike(connection: Connection, name: SessionName, deadline: number): Promise<number> {
-    const [strike, look] = this.#session.end(name);
-    const first = await connection.run(strike, [], deadline).catch((error: unknown) => {
-      if (codeOf(error) !== unknownThread) throw error;
-    });
-    const reply = look === undefined ? first : await connection.run(look, [], deadline);
-    return Number(reply?.rows[0]?.["left_over"] ?? 0);
+    const [look, strike] = this.#session.end(name);
+    const [found] = (await connection.run(look, [], deadline)).rows;
+    const left = Number(found?.["left_over"]);
+    if (left > 0 && strike !== undefined) {
+      await connection.run(strike, [], deadline).catch((error: unknown) => {
+        if (codeOf(error) !== unknownThread) throw error;
+      });
+    }
+    return left;
   }
 }

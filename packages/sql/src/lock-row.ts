@@ -4,6 +4,8 @@ import { storedKeyLength } from "./stored-key.js";
 /** The rows that are locked, in one dialect; `:key` is a stored key. Nothing is ever written to a row: whoever has it locked, holds. */
 export interface LockRows {
   readonly schema: readonly string[];
+  /** A row if the table is there: who may not create one must not try. */
+  readonly exists: string;
   readonly begin: string;
   /** Locks it if it is there and free: a row, or none. */
   readonly take: string;
@@ -34,6 +36,7 @@ function postgresRows(table: string): LockRows {
   key text COLLATE "C" PRIMARY KEY -- the lock; never written again: whoever has the row locked, holds
 )`,
     ],
+    exists: `SELECT 1 WHERE to_regclass('${rows}') IS NOT NULL`,
     // At any level above this one, a row that was inserted meanwhile is an error.
     begin: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
     take: `SELECT key FROM ${rows} WHERE key = :key FOR UPDATE SKIP LOCKED`,
@@ -56,6 +59,7 @@ function mysqlRows(table: string): LockRows {
   \`key\` VARBINARY(${storedKeyLength}) NOT NULL PRIMARY KEY -- the lock; never written again: whoever has the row locked, holds
 ) ENGINE=InnoDB`,
     ],
+    exists: `SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = '${table}_rows'`,
     begin: "START TRANSACTION",
     take: `SELECT \`key\` FROM ${rows} WHERE \`key\` = :key FOR UPDATE SKIP LOCKED`,
     wait: `SELECT \`key\` FROM ${rows} WHERE \`key\` = :key FOR UPDATE`,

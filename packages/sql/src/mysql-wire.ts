@@ -20,12 +20,11 @@ type Done = (error: unknown, result?: unknown) => void;
 
 export class MysqlWire implements Wire {
   readonly #client: MysqlClient;
-  readonly #kill: (thread: string) => Promise<void>;
   #ended: unknown;
+  /** Ends this session from the side; none until it is known which one it is, and no pooler's. */
+  kill: (() => Promise<void>) | undefined;
 
-  /** `kill` ends a session of this server from the side. */
-  constructor(driver: MysqlDriver, settings: object, kill: (thread: string) => Promise<void>) {
-    this.#kill = kill;
+  constructor(driver: MysqlDriver, settings: object) {
     this.#client = driver.createConnection(settings);
     // An error without a listener would end the process.
     this.#client.on("error", (error) => (this.#ended ??= error));
@@ -57,11 +56,9 @@ export class MysqlWire implements Wire {
   }
 
   /** A session that is given up in the middle of a statement would go on until a lock wait of it ends. */
-  cancel(): Promise<void> {
-    const { threadId } = this.#client;
-    if (threadId === null) return Promise.resolve();
+  async cancel(): Promise<void> {
     // Without it the server ends the session when a lock wait of it does.
-    return this.#kill(String(threadId)).catch(() => {});
+    await this.kill?.().catch(() => {});
   }
 
   end(): Promise<void> {

@@ -50,7 +50,11 @@ export async function pinLease(trx: OwnTransaction, wait: TransactionWait): Prom
   const claim = provider.claim({ key, id, owner, ttl, mode: "exclusive", limit: 1, join: true });
   const attempt = async (deadline: number) => {
     for (let token = await claim.tryAcquire(deadline); token !== undefined;) {
+      if (wait.signal?.aborted || monotonicNow() >= deadline) return false;
+      // Before it is sent: when nobody waits for the answer any more, the next call would have the transaction wait for itself.
+      mine.set(name, id);
       if (await pin(trx, wait, id)) return true;
+      mine.delete(name);
       const now = await claim.tryAcquire(deadline);
       // The row is as it was, and yet the transaction does not find it.
       if (now === token) throw tooLate(key);
@@ -58,15 +62,22 @@ export async function pinLease(trx: OwnTransaction, wait: TransactionWait): Prom
     }
     return false;
   };
+  let trying = Promise.resolve(false);
+  const leave = async () => {
+    // Freed by a commit already. After a rollback the lease is what it was, and nobody renews it.
+    if (await trying.catch(() => false)) await trx.ended;
+    await giveUp(claim);
+    giveBack();
+  };
   try {
-    await contend(wait, attempt, (signal) => (claim.waitTurn ?? poll()).call(claim, signal));
-  } catch (error) {
-    void giveUp(claim).then(giveBack);
-    throw error;
+    await contend(
+      wait,
+      (deadline) => (trying = attempt(deadline)),
+      (signal) => (claim.waitTurn ?? poll()).call(claim, signal),
+    );
+  } finally {
+    void leave();
   }
-  mine.set(name, id);
-  // Freed by a commit already. After a rollback the lease is what it was, and nobody renews it.
-  void trx.ended.then(() => giveUp(claim)).then(giveBack);
 }
 
 /** false: the lease had ended before it could be pinned. Where it is pinned already, it stays so: then the claim stands as its owner. */

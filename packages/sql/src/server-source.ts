@@ -34,7 +34,7 @@ export function urlSource(field: string, url: string): ServerSource {
   const postgres = /^postgres(ql)?:/i.test(url);
   const driver = load(postgres ? "pg" : "mysql2");
   const settings = postgres ? { connectionString: url } : { uri: url.replace(/^mariadb:/i, "mysql:") };
-  const value = url.replace(/\?.*$/s, "").replace(/\/\/[^/]*@/, "//…@");
+  const value = url.replace(/\?.*$/s, "").replace(/\/\/.*@/s, "//…@");
   return { family: postgres ? "postgres" : "mysql", field, value, driver, settings: async () => settings };
 }
 
@@ -53,9 +53,9 @@ export function knexSource(lent: KnexLike): ServerSource {
   const settings = async () => {
     const given: unknown = typeof connection === "function" ? await connection() : connection;
     if (typeof given === "string") return family === "postgres" ? { connectionString: given } : { uri: given };
-    // knex hides the password from enumeration.
-    const { password } = given as { readonly password?: unknown };
-    return { ...(given as object), ...(password === undefined ? {} : { password }) };
+    // knex hides the password from enumeration; the other one is meant for knex, and mysql2 would warn of it.
+    const { password, expirationChecker: _, ...rest } = given as Readonly<Record<string, unknown>>;
+    return { ...rest, ...(password === undefined ? {} : { password }) };
   };
   const prepare = async (raw: unknown) => {
     if (typeof pool?.afterCreate === "function") await promisify(pool.afterCreate as AfterCreate)(raw);

@@ -13,13 +13,14 @@ interface Server {
 /** What a session is called at its server. */
 export interface SessionName {
   readonly backend: string;
-  readonly started: string;
+  /** What tells it from a later one of that number. */
+  readonly mark: string;
 }
 
 export interface Session {
-  /** `backend`, `version` and `started`. */
+  /** `backend`, `version` and `mark`. */
   readonly ask: string;
-  /** Ends a session from another one; the last statement counts what is `left_over`. */
+  /** Ends a session from another one: the first statement counts what is `left_over`, the other one is for when something is. */
   end(name: SessionName): readonly [string, string?];
   /** One text that sets everything. */
   set(terms: SessionTerms, server: Server): string;
@@ -37,11 +38,11 @@ const leftover = 10_000;
  */
 export const postgresSession: Session = {
   ask: `SELECT pg_backend_pid() AS backend, current_setting('server_version_num') AS version,
-  (SELECT extract(epoch FROM backend_start) FROM pg_stat_activity WHERE pid = pg_backend_pid()) AS started`,
+  (SELECT extract(epoch FROM backend_start) FROM pg_stat_activity WHERE pid = pg_backend_pid()) AS mark`,
   // By its start too: numbers of processes come again. In a CASE, because conditions are tried in any order: this one on everybody else.
-  end: ({ backend, started }) => [
+  end: ({ backend, mark }) => [
     `SELECT count(*) AS left_over FROM pg_stat_activity WHERE CASE
-WHEN pid = ${backend} AND extract(epoch FROM backend_start) = ${started} THEN NOT pg_terminate_backend(pid, 2000) ELSE false END`,
+WHEN pid = ${backend} AND extract(epoch FROM backend_start) = ${mark} THEN NOT pg_terminate_backend(pid, 2000) ELSE false END`,
   ],
   set({ idle = 0, lockWait = 1_000 }, { version }) {
     const settings: Record<string, string | number> = {
@@ -69,10 +70,12 @@ WHEN pid = ${backend} AND extract(epoch FROM backend_start) = ${started} THEN NO
 
 /** As above. The statements' text depends on sql_mode, and what follows a COMMIT on completion_type. */
 export const mysqlSession: Session = {
-  ask: "SELECT CONNECTION_ID() AS backend, VERSION() AS version, 0 AS started",
-  end: ({ backend }) => [
+  ask: `SELECT CONNECTION_ID() AS backend, VERSION() AS version,
+  (SELECT HEX(host) FROM information_schema.processlist WHERE id = CONNECTION_ID()) AS mark`,
+  // By its address too: a server that was restarted counts from one again, and would end somebody else's.
+  end: ({ backend, mark }) => [
+    `SELECT COUNT(*) AS left_over FROM information_schema.processlist WHERE id = ${backend} AND HEX(host) = '${mark}'`,
     `KILL ${backend}`,
-    `SELECT COUNT(*) AS left_over FROM information_schema.processlist WHERE id = ${backend}`,
   ],
   set({ idle = 0, lockWait = 1_000 }, { dialect }) {
     const settings: Record<string, string | number> = {

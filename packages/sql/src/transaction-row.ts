@@ -37,7 +37,7 @@ class Rows {
 
   constructor({ client }: OwnTransaction, table: string, sql: LockRows) {
     this.#connector = new Connector(knexSource({ client }));
-    this.#counters = new Counters(this.#connector, table, sql.schema);
+    this.#counters = new Counters(this.#connector, table, sql);
     this.#sql = sql;
   }
 

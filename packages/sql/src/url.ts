@@ -32,6 +32,7 @@ export function parseUrl(url: string): Named {
 function server(url: string, family: string): Named {
   const [address = "", text = ""] = split(url, "?");
   if (!URL.canParse(address) || !address.includes("://")) return refuse(url, accepted);
+  if (/%(?![\da-f]{2})/i.test(address)) return refuse(url, "a % written as %25");
   const { pathname } = new URL(address);
   if (!/^\/[^/]+$/.test(pathname)) return refuse(url, "the name of a database at its end: …//host/database");
   const known = forDriver[family] ?? [];
@@ -77,5 +78,5 @@ function decode(path: string, url: string): string {
 
 /** Whoever reads the message must not read a password. */
 function refuse(url: string, wanted: string): never {
-  throw new LockConfigError("url", url.replace(/\/\/[^/]*@/s, "//…@"), wanted);
+  throw new LockConfigError("url", url.replace(/\/\/.*@/s, "//…@"), wanted);
 }

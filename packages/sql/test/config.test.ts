@@ -2,6 +2,7 @@ import { join, relative } from "node:path";
 import { createLocks, LockConfigError, type ProviderEntry } from "@dlock/core";
 import { createProvider, schema, type SqlOptions, sqlProvider } from "@dlock/sql";
 import { expect, onTestFinished, test } from "vitest";
+import { knexSource } from "../src/server-source.js";
 import { directory, foreign } from "./store.js";
 
 const context = { emit: () => {} };
@@ -93,6 +94,24 @@ test("a relative path starts at the working directory, and createLocks opens the
   expect(await lock.release()).toBe(true);
   expect(await there.tryWithLock("key", () => "ran")).toEqual({ result: "ran" });
   await (await createLocks("sqlite:/nowhere/locks.db")).close();
+});
+
+test("a URL that is refused does not show its password, whatever is in it", () => {
+  for (const url of [
+    "postgres://app:se/cret@db/app",
+    "mysql://app:12/secret@db/app",
+    "postgres://app:se%cret@db/app",
+  ]) {
+    expect(() => sqlProvider({ url })).toThrow(/^url: "[a-z]+:\/\/…@db\/app" is not accepted/);
+  }
+});
+
+test("of a lent knex's connection settings the driver gets what is meant for it, on each connection anew", async () => {
+  let password = 0;
+  const connection = () => ({ host: "db", password: `secret ${(password += 1)}`, expirationChecker: () => true });
+  const source = knexSource({ client: { driverName: "mysql2", config: { connection } } });
+  expect(await source.settings()).toEqual({ host: "db", password: "secret 1" });
+  expect(await source.settings()).toEqual({ host: "db", password: "secret 2" });
 });
 
 test("sqlProvider refuses what it does not know", () => {

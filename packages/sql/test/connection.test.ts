@@ -54,7 +54,7 @@ describe.each(servers)("connections to $name", ({ database, postgres }) => {
     await until(() => one.connection.lost.aborted);
     // It is over: to end it once more is no error.
     await connector.end(one.name);
-    if (postgres) await connector.end({ ...other.name, started: "1" });
+    await connector.end({ ...other.name, mark: "1" });
     for (const { connection } of [other, third]) await connection.run("SELECT 1", [], soon());
   });
 

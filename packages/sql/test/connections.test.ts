@@ -2,6 +2,7 @@ import { spawnHolder } from "@dlock/conformance";
 import { createLocks, type LockProvider, type Locks, type ProviderNotice } from "@dlock/core";
 import { sqlProvider, type SqlOptions, type SqlProvider } from "@dlock/sql";
 import { isSelected, startPgbouncer } from "@dlock/testbed";
+import createKnex from "knex";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { application, newKey, newTable, openServers, until } from "./server.js";
 import { ask, claim, now, sleep } from "./store.js";
@@ -190,6 +191,40 @@ describe.each(places)("strategy $strategy on $name", ({ database, postgres, stra
       await Promise.all(providers.map((provider) => provider.close()));
     }
   }, 120_000);
+
+  test("who gives up a lock over a link that is dead gives it up from the side, however long its ttl", async () => {
+    const link = await database.link();
+    const parts = (url: string) => {
+      const { hostname: host, port, username: user, password, pathname } = new URL(url);
+      return { host, port: Number(port), user, password, database: pathname.slice(1) };
+    };
+    let way = link.url;
+    const knex = createKnex({ client: postgres ? "pg" : "mysql2", connection: () => parts(way) });
+    const provider = sqlProvider(knex, { strategy });
+    onTestFinished(() => provider.close());
+    const [key, other] = [newKey(), provide()];
+    const holder = claim(provider, key);
+    expect(await ask(holder)).toBeTypeOf("bigint");
+    link.freeze();
+    way = database.url;
+    await holder.release();
+    expect(await ask(claim(other, key))).toBeTypeOf("bigint");
+    link.heal();
+    await link.close();
+  });
+
+  test("a raised hold raises the tokens after it, also when somebody who died has counted on, or the row was tidied away", async () => {
+    const [provider, key] = [provide(), newKey()];
+    for (const meanwhile of ["UPDATE dlock_leases SET claim = 'dead'", "DELETE FROM dlock_leases"]) {
+      const [holder, next] = [claim(provider, key), claim(provider, key)];
+      const floor = ((await ask(holder)) as bigint) + 10n ** 15n;
+      await query(`${meanwhile} WHERE ${postgres ? "key" : "`key`"} = '${key}'`);
+      expect(await holder.raise?.(floor)).toBe(true);
+      await holder.release();
+      expect(await ask(next)).toBeGreaterThan(floor);
+      await next.release();
+    }
+  });
 
   test("inspect tells who holds, and disturbs nobody", async () => {
     const provider = provide();

@@ -1,4 +1,5 @@
 import { createLocks, LockConfigError } from "@dlock/core";
+import { sqlProvider } from "@dlock/sql";
 import { isSelected, startPgbouncer, startPostgres } from "@dlock/testbed";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { application, newKey, provide, until } from "./server.js";
@@ -148,17 +149,19 @@ describe.runIf(isSelected("postgres"))("on postgres, strategy version", async ()
   );
 
   test("a role that may not create tables uses the ones that are there, and is told when they are not", async () => {
-    await provide(database.url).createSchema();
+    const rows = sqlProvider({ url: database.url }, { strategy: "for-update" });
+    await rows.createSchema();
+    await rows.close();
     await database.query("CREATE ROLE modest LOGIN PASSWORD 'modest'");
-    await database.query("GRANT SELECT, INSERT, UPDATE, DELETE ON dlock_leases TO modest");
+    await database.query("GRANT SELECT, INSERT, UPDATE, DELETE ON dlock_leases, dlock_leases_rows TO modest");
     onTestFinished(async () => void (await database.query("DROP OWNED BY modest; DROP ROLE modest")));
     const url = new URL(database.url);
     [url.username, url.password] = ["modest", "modest"];
-    const provider = provide(url.href);
-    const holder = claim(provider, newKey());
-    expect(await ask(holder)).toBeTypeOf("bigint");
-    await holder.release();
-    await provider.close();
+    for (const strategy of ["version", "for-update", "advisory"] as const) {
+      const locks = await createLocks(sqlProvider({ url: url.href }, { strategy }));
+      expect(await locks.withLock(newKey(), () => "had it")).toBe("had it");
+      await locks.close();
+    }
     await expect(provide(url.href, { table: "nobodys" }).connect()).rejects.toThrow(
       /permission denied for schema public/,
     );

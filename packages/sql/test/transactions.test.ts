@@ -227,6 +227,19 @@ describe.each(places)("$title", (place) => {
     });
   });
 
+  test("a try that was given up at any moment does not stand in the way of the next one of its transaction", async () => {
+    const { knex, lock, locks, key } = await setUp(place);
+    await knex.transaction((trx) => lock(trx, newKey()));
+    for (let ms = 0; ms < 12; ms++) {
+      await knex.transaction(async (trx) => {
+        const signal = AbortSignal.timeout(ms);
+        await lock(trx, `${key} ${ms}`, { signal }).catch(() => {});
+        await lock(trx, `${key} ${ms}`, { waitTimeout: 1_000 });
+      });
+      await (await locks.acquire(`${key} ${ms}`, { waitTimeout: 500 })).release();
+    }
+  });
+
   test("what is no open transaction, and what is no option, is refused", async () => {
     const { knex, lock, key } = await setUp(place);
     await expect(lock(knex as never, key)).rejects.toThrow(
