@@ -35,9 +35,10 @@ export class FileClaim implements LeaseClaim {
   }
 
   async #take({ id, ttl }: ClaimRequest): Promise<FencingToken | undefined> {
+    // In this order: a page that had expired before it was read cannot be extended any more.
+    const now = await this.#ledger.now();
     const page = await this.#ledger.last();
     if (await this.#extend(page, ttl)) return page?.token;
-    const now = await this.#ledger.now();
     if (page !== undefined && page.expires > now) return undefined;
     const next: Page = { token: (page?.token ?? 0n) + 1n, claim: id, expires: now + ttl };
     return (await this.#ledger.append(next)) ? next.token : undefined;

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { constants, Script } from "node:vm";
 import { LockConfigError } from "./errors.js";
 import type { ProviderFactory } from "./provider.js";
 
@@ -61,7 +62,7 @@ export async function loadForeignAdapter(name: string, folder: string): Promise<
     throw new LockConfigError("adapter", name, `a module that can be loaded: ${why}`, undefined, error);
   }
   if (loaded === undefined) {
-    const isFile = /^\.{0,2}\//.test(name);
+    const isFile = /^\.{0,2}[\\/]|^[a-z]:/i.test(name);
     const accepted = isFile ? "a file that exists" : `a package that is installed: npm install ${name}`;
     throw new LockConfigError("adapter", name, accepted);
   }
@@ -95,10 +96,18 @@ async function importFrom(files: readonly string[], name: string): Promise<Modul
       const found = createRequire(pathToFileURL(from)).resolve(name);
       return await importPackage(name, pathToFileURL(found).href);
     } catch (error) {
+      if ((error as { code?: unknown }).code === "ERR_PACKAGE_PATH_NOT_EXPORTED") return importAs(from, name);
       if (!isMissing(error, name)) throw error;
     }
   }
   return undefined;
+}
+
+/** As the file would import it: packages may export themselves for `import` only, which `require` does not find. */
+function importAs(file: string, name: string): Promise<Module> {
+  const importModuleDynamically = constants.USE_MAIN_CONTEXT_DEFAULT_LOADER;
+  const load = new Script("(name) => import(name)", { filename: file, importModuleDynamically });
+  return (load.runInThisContext() as (name: string) => Promise<Module>)(name);
 }
 
 function isMissing(error: unknown, name: string): boolean {

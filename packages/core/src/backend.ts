@@ -65,9 +65,9 @@ async function main(opening: Opening, content: Entry | Config): Promise<LockProv
   if (!isConfig(content)) return opening.entry(content, "");
   const { backends, routes = {}, default: fallback = Object.keys(backends)[0] as string } = content;
   const provider = await opening.named(fallback);
-  const table: Record<string, LockProvider> = {};
-  for (const [pattern, name] of Object.entries(routes)) table[pattern] = await opening.named(name);
-  return Object.keys(table).length === 0 ? provider : route({ default: provider, routes: table });
+  const table: [pattern: string, provider: LockProvider][] = [];
+  for (const [pattern, name] of Object.entries(routes)) table.push([pattern, await opening.named(name)]);
+  return table.length === 0 ? provider : route({ default: provider, routes: Object.fromEntries(table) });
 }
 
 function orClose<Result>(opening: Opening, { place }: Source, work: () => Promise<Result>): Promise<Result> {

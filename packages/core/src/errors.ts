@@ -95,7 +95,7 @@ export class LockClosedError extends LockError {
   }
 }
 
-/** A value that cannot work. Names the `field`, the `value` (a URL without its user and password) and what is `accepted`. */
+/** A value that cannot work. Names the `field`, the `value` (a URL without its user and password, of an object only that it is one) and what is `accepted`. */
 export class LockConfigError extends LockError {
   static {
     this.prototype.name = "LockConfigError";
@@ -169,15 +169,21 @@ export function lateAnswer({ key, ttl }: { readonly key: string; readonly ttl: n
 
 const secret = /pass|secret|token|credential/i;
 
-/** Errors are printed; credentials are not, also not those of a URL that is no URL because of them. */
+const list = "an array";
+const object = "an object";
+
+/** Errors are printed, with all that hangs on them; credentials are not, also not those of a URL that is no URL because of them. */
 function masked(value: unknown): unknown {
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? list : object;
   if (typeof value !== "string") return value;
-  return value.replace(/\/\/.*@/s, "//…@").replace(/([?&][^=&]*(?:pass|secret|token|credential)[^=&]*=)[^&]*/gi, "$1…");
+  return value
+    .replace(/(^[^/@]*:\/*|\/\/).*@/s, "$1…@")
+    .replace(/([?&][^=&]*(?:pass|secret|token|credential)[^=&]*=)[^&]*/gi, "$1…");
 }
 
 function show(value: unknown): string {
+  if (value === list || value === object) return value;
   if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}…` : value);
   if (typeof value === "bigint") return `${value}n`;
-  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
   return String(value);
 }

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { inspect, promisify } from "node:util";
 import { createLocks, LockConfigError, recommend } from "@dlock/core";
 import { Ajv } from "ajv";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -71,6 +71,8 @@ describe("a configuration is found", () => {
 
   test("of which one backend may be all", async () => {
     await write("dlock.config.json", { url: "memory:" });
+    await (await createLocks()).close();
+    await write("dlock.config.json", { $schema: "./config.schema.json", url: "memory:" });
     await (await createLocks()).close();
     await write("dlock.config.json", { backends: { only: "memory:" } });
     await (await createLocks()).close();
@@ -161,6 +163,11 @@ const wrong: readonly [what: string, config: unknown, message: RegExp, schema?: 
     /backends\.a\.migrate\.to: undefined/,
   ],
   [
+    "with a migration that has options",
+    { backends: { a: { migrate: { from: "memory:a", to: "memory:b" }, requires: {} } } },
+    /backends\.a\.migrate: "requires" .* only require/,
+  ],
+  [
     "with a circle",
     { backends: { a: { quorum: ["a", "memory:", "memory:"] } } },
     /backends\.a: "a → a" .* no circle/,
@@ -170,6 +177,12 @@ const wrong: readonly [what: string, config: unknown, message: RegExp, schema?: 
     "with an unset variable",
     { backends: { a: "${NOT_SET}" } },
     /backends\.a: "\$\{NOT_SET\}" .* variable NOT_SET to be set/,
+    "passes",
+  ],
+  [
+    "with a variable that only JavaScript has",
+    { backends: { a: "memory:${constructor}" } },
+    /variable constructor to be set/,
     "passes",
   ],
   ["with an open variable", { backends: { a: "memory:${HOME" } }, /backends\.a: "\$\{HOME" .* \$\{NAME\}/, "passes"],
@@ -238,6 +251,21 @@ describe("a configuration is refused", () => {
       const error = await refusal(createLocks());
       expect(JSON.stringify([error.message, error.value])).not.toContain("hunter2");
     }
+    for (const where of [
+      { url: "redsi://me:hunter2@host", quorum: [] },
+      { quorum: ["redsi://me:hunter2@host"] },
+      { host: "h", password: "hunter2" },
+      { backends: { a: "the_app:hunter2@host" } },
+      { backends: { a: { quorum: ["the_app:hunter2@host", "memory:", "memory:"] } } },
+      "redsi:me:hunter2@host",
+      "redsi:/me:hunter2@host",
+    ]) {
+      // As a console prints it, with all that hangs on it.
+      expect(inspect(await refusal(createLocks(where as string)), { depth: 9 })).not.toContain("hunter2");
+    }
+    for (const url of ["redis:me:hunter2@host", "redis:/me:hunter2@host"]) {
+      expect(new LockConfigError("url", url, "another").message).toContain("…@host");
+    }
     expect(new LockConfigError("entry.password", "hunter2", "a string").message).not.toContain("hunter2");
   });
 });
@@ -255,6 +283,67 @@ describe("the JSON schema", () => {
       expect(valid(config), JSON.stringify(valid.errors)).toBe(true);
     }
     for (const [what, config, , passes] of wrong) expect(valid(config), what).toBe(passes === "passes");
+  });
+});
+
+describe("a third party's adapter", () => {
+  test.each([
+    ["a package for import only", "dlock-x", { ".": { import: "./x.js" } }],
+    ["a package for everybody", "dlock-x", "./x.js"],
+    ["a file", "./node_modules/dlock-x/x.js", "./x.js"],
+  ])("is %s, looked up from the folder of the file", async (_, adapter, exports) => {
+    const provider = `export const createProvider = ({ url }) => ({ guarantees: { exclusion: url }, claim() {} });`;
+    await write("node_modules/dlock-x/x.js", provider);
+    await write("node_modules/dlock-x/package.json", { name: "dlock-x", type: "module", exports });
+    const file = await write("locks.json", { backends: { a: { url: "xx:1", adapter } } });
+    vi.spyOn(process, "cwd").mockReturnValue(tmpdir());
+    await using locks = await createLocks(file);
+    expect(locks.guarantees.exclusion).toBe("xx:1");
+  });
+});
+
+describe("what configuration opens", () => {
+  /** An adapter of a backend that is down, and which of its providers were closed. */
+  async function adapter(): Promise<{ readonly file: string; readonly closed: readonly string[] }> {
+    const file = await write(
+      "down.mjs",
+      `export const closed = [];
+      const guarantees = { exclusion: "server", failover: "none", fencing: "best-effort", alive: "lease", order: "none", waiting: "poll", modes: ["exclusive"] };
+      export const createProvider = ({ url }) => ({
+        guarantees,
+        claim() {},
+        connect: async () => { throw new Error("it is down"); },
+        close: async () => void closed.push(url),
+      });`,
+    );
+    return { file, closed: ((await import(file)) as { closed: string[] }).closed };
+  }
+
+  test("is closed when something else cannot be opened", async () => {
+    const { file, closed } = await adapter();
+    const backends = { a: { url: "xx:1", adapter: file }, b: "redsi://x" };
+    await refusal(createLocks({ backends, default: "a", routes: { "k:*": "b" } }));
+    expect(closed).toEqual(["xx:1"]);
+  });
+
+  test("is named in errors without its credentials", async () => {
+    const { file } = await adapter();
+    const quorum = ["1", "2", "3"].map((host) => ({ url: `xx://me:hunter2@${host}/db?key=hunter2`, adapter: file }));
+    const error: unknown = await createLocks({ quorum }, { connect: true }).catch((reason: unknown) => reason);
+    expect(inspect(error, { depth: 9 })).toMatch(/xx:\/\/2\/db \(it is down\)/);
+    expect(inspect(error, { depth: 9 })).not.toContain("hunter2");
+  });
+});
+
+describe("routes", () => {
+  test("may have any name that JSON can hold", async () => {
+    const backends = `{ "a": "memory:", "__proto__": { "quorum": ["memory:", "memory:", "memory:"] } }`;
+    await write(
+      "dlock.config.json",
+      `{ "backends": ${backends}, "default": "a", "routes": { "__proto__": "__proto__" } }`,
+    );
+    await using locks = await createLocks();
+    expect(locks.guarantees.waiting).toBe("poll");
   });
 });
 

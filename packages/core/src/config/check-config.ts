@@ -41,7 +41,7 @@ function checkMember(path: string, member: unknown, names: readonly string[]): v
 export function checkEntry(path: string, entry: unknown, names: readonly string[]): Entry {
   const kind = isObject(entry) ? kinds.filter((each) => each in entry) : [];
   if (!isObject(entry) || kind.length !== 1) {
-    throw new LockConfigError(path, entry, "a URL, or an object with one of url, quorum and migrate");
+    throw new LockConfigError(path || "entry", entry, "a URL, or an object with one of url, quorum and migrate");
   }
   const { url, quorum, migrate, adapter } = entry;
   if (adapter !== undefined) checkText(child(path, "adapter"), adapter);

@@ -20,7 +20,6 @@ export interface QuorumEntry {
 export interface MigrateEntry {
   readonly migrate: { readonly from: Member; readonly to: Member };
   readonly require?: Requirements | undefined;
-  readonly [option: string]: unknown;
 }
 
 export type Entry = BackendEntry | QuorumEntry | MigrateEntry;

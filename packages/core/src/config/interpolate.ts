@@ -4,23 +4,22 @@ import { child } from "./path.js";
 const variable = /\$(\$\{)|\$\{([^}]*)(\}?)/g;
 
 /** A copy in which the strings (not the names of fields) have the environment's variables in them. Throws `LockConfigError` for one that is not set. */
-export function interpolate(value: unknown, path: string, env: NodeJS.ProcessEnv = process.env): unknown {
-  if (typeof value === "string") return fill(value, path, env);
-  if (Array.isArray(value)) return value.map((item, index) => interpolate(item, child(path, index), env));
+export function interpolate(value: unknown, path: string): unknown {
+  if (typeof value === "string") return fill(value, path);
+  if (Array.isArray(value)) return value.map((item, index) => interpolate(item, child(path, index)));
   if (!isPlain(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [name, interpolate(item, child(path, name), env)]),
-  );
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, interpolate(item, child(path, name))]));
 }
 
-function fill(text: string, path: string, env: NodeJS.ProcessEnv): string {
+function fill(text: string, path: string): string {
   return text.replace(variable, (found, literal: string | undefined, inside: string, end: string) => {
     if (literal !== undefined) return literal;
     const [, name, fallback] = /^(\w+)(?::-(.*))?$/s.exec(inside) ?? [];
     if (name === undefined || end === "") {
       throw new LockConfigError(path, found, "${NAME}, ${NAME:-default}, or $${ for a plain ${");
     }
-    const value = env[name] || fallback;
+    // The environment inherits from `Object`, whose members are no variables.
+    const value = (Object.hasOwn(process.env, name) && process.env[name]) || fallback;
     if (value !== undefined) return value;
     throw new LockConfigError(path, found, `the environment variable ${name} to be set, or a default: \${${name}:-…}`);
   });

@@ -1,4 +1,5 @@
 import { loadAdapter, loadForeignAdapter } from "../adapters.js";
+import { checkFields } from "../check.js";
 import { migrate } from "../combinators/migrate.js";
 import { quorum } from "../combinators/quorum.js";
 import { checkRequirements } from "../guarantees.js";
@@ -75,11 +76,11 @@ export class Opening {
   }
 
   async #migrate({ migrate: { from, to }, ...options }: MigrateEntry): Promise<LockProvider> {
+    checkFields("migrate", options, ["require"]);
     return migrate({
       names: { from: nameOf(from), to: nameOf(to) },
       from: await this.#member(from, "migrate.from"),
       to: await this.#member(to, "migrate.to"),
-      ...options,
     });
   }
 

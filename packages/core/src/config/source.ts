@@ -41,9 +41,18 @@ function fileSource(file: string): Promise<Source> {
   const place = `${shownPath(file)}: `;
   return at(place, async () => {
     const content = interpolate(await readConfig(file), "");
-    const checked = isObject(content) && isEntry(content) ? checkEntry("", content, []) : checkConfig(content);
-    return { content: checked, folder: dirname(file), place };
+    return {
+      content: isObject(content) && isEntry(content) ? alone(content) : checkConfig(content),
+      folder: dirname(file),
+      place,
+    };
   });
+}
+
+/** `$schema` is for editors, and no option of an adapter. */
+function alone(content: object): Entry {
+  const fields = Object.entries(content).filter(([field]) => field !== "$schema");
+  return checkEntry("", Object.fromEntries(fields), []);
 }
 
 function isEntry(value: object): boolean {
