@@ -11,7 +11,11 @@ const commands = {
   test: () => run(process.execPath, vitest),
   "test:interop": () => run(process.execPath, [...vitest, "--config", "vitest.interop.config.ts"]),
   "test:nodes": testNodes,
-  bench: () => run(process.execPath, ["bench/redis.mjs", ...args]),
+  bench: () =>
+    run(
+      process.execPath,
+      args[0] === "striped" ? ["bench/striped.mjs", ...args.slice(1)] : ["bench/redis.mjs", ...args],
+    ),
   check,
   generate: () => run(process.execPath, ["scripts/guarantees.mjs"]),
   release: () => run("changeset", ["publish"]),

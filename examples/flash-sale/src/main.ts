@@ -1,11 +1,12 @@
 import { constants } from "node:os";
+import { parseArgs } from "node:util";
 import { createLocks, type Guarantees, LockError } from "@dlock/core";
 import { SaleError } from "./error.js";
 import { Folder } from "./folder.js";
 import { progress } from "./progress.js";
 import { type Played, story, table } from "./report.js";
 import type { Result } from "./result.js";
-import { type Round, rounds } from "./round.js";
+import { type Round, rounds, stripedRound } from "./round.js";
 import { buyers, sale, units } from "./sale.js";
 import { Staff } from "./staff.js";
 import { Stock } from "./stock.js";
@@ -14,6 +15,7 @@ const sellers = 8;
 
 /** The whole demo: every round, then the table. False if a promise was broken. */
 async function flashSale(signal: AbortSignal): Promise<boolean> {
+  const program = rounds.toSpliced(2, 0, ...askStripes().map(stripedRound));
   await using folder = await Folder.create();
   // The sellers inherit it: one environment variable is the whole choice of a backend.
   process.env["DLOCK_URL"] ||= `sqlite:${folder.file("locks.db")}`;
@@ -28,7 +30,7 @@ async function flashSale(signal: AbortSignal): Promise<boolean> {
   console.log(`Their locks give exclusion: ${exclusion}, fencing: ${fencing}, alive: ${alive}.`);
 
   const played: Played[] = [];
-  for (const round of rounds) {
+  for (const round of program) {
     console.log(`\nRound ${round.id}, ${round.title}: ${round.promise}`);
     const result = await play(round, staff, stock);
     console.log(story(result));
@@ -41,6 +43,20 @@ async function flashSale(signal: AbortSignal): Promise<boolean> {
 async function play(round: Round, staff: Staff, stock: Stock): Promise<Result> {
   using shown = progress(buyers);
   return await sale(round, staff, stock, () => shown.step());
+}
+
+/** The number after `--stripes`, if it was given. */
+function askStripes(): readonly number[] {
+  let given: string | undefined;
+  try {
+    given = parseArgs({ options: { stripes: { type: "string" } } }).values.stripes;
+  } catch (error) {
+    throw new SaleError((error as Error).message);
+  }
+  if (given === undefined) return [];
+  const stripes = Number(given);
+  if (Number.isInteger(stripes) && stripes >= 2 && stripes <= units) return [stripes];
+  throw new SaleError(`--stripes ${given}: expected a number from 2 to ${units}`);
 }
 
 /** Reaches the backend, so that a wrong address is told before anybody is hired. */

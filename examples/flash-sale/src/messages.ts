@@ -1,5 +1,5 @@
 /** What stands around the critical section. */
-export type Method = "unlocked" | "locked" | "fenced";
+export type Method = "unlocked" | "locked" | "fenced" | "striped";
 
 /** Shop to seller: one buyer to serve. */
 export interface Order {
@@ -8,6 +8,8 @@ export interface Order {
   readonly method: Method;
   /** ms that the lock outlives a seller who cannot renew it. */
   readonly ttl: number;
+  /** In how many parts the stock is, each with a lock of its own. */
+  readonly stripes: number;
   /** Think until the shop says "go on". */
   readonly hold?: boolean;
 }

@@ -8,6 +8,8 @@ export interface Round {
   readonly method: Method;
   /** Stop one seller in the middle of a sale for longer than its lock lives. */
   readonly pause: boolean;
+  /** In how many parts the stock is. */
+  readonly stripes: number;
   readonly promise: string;
   kept(result: Result): boolean;
 }
@@ -18,6 +20,7 @@ export const rounds: readonly Round[] = [
     title: "no lock",
     method: "unlocked",
     pause: false,
+    stripes: 1,
     promise: "the same units are sold again and again",
     kept: ({ oversold }) => oversold > 0,
   },
@@ -26,6 +29,7 @@ export const rounds: readonly Round[] = [
     title: "withLock",
     method: "locked",
     pause: false,
+    stripes: 1,
     promise: "each unit is sold once",
     kept: (result) => exact(result) && result.lost.length === 0,
   },
@@ -34,6 +38,7 @@ export const rounds: readonly Round[] = [
     title: "withLock + pause",
     method: "locked",
     pause: true,
+    stripes: 1,
     promise: "a paused seller spoils the stock",
     kept: ({ oversold, late, lost }) => oversold > 0 && late?.outcome === "sold" && lost.length === 1,
   },
@@ -42,10 +47,24 @@ export const rounds: readonly Round[] = [
     title: "token + pause",
     method: "fenced",
     pause: true,
+    stripes: 1,
     promise: "the late write of a paused seller is refused",
     kept: (result) => exact(result) && result.late?.outcome === "refused" && result.lost.length === 1,
   },
 ];
+
+/** Between the lock for all units and the pauses. */
+export function stripedRound(stripes: number): Round {
+  return {
+    id: "2s",
+    title: `${stripes} stripes`,
+    method: "striped",
+    pause: false,
+    stripes,
+    promise: "each unit is sold once, under whichever lock is free",
+    kept: (result) => exact(result) && result.lost.length === 0,
+  };
+}
 
 function exact({ units, sold, left }: Result): boolean {
   return sold === units && left === 0;

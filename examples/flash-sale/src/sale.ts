@@ -3,7 +3,7 @@ import type { LateSale, Result } from "./result.js";
 import type { Round } from "./round.js";
 import { SaleError } from "./error.js";
 import type { Staff } from "./staff.js";
-import type { Stock } from "./stock.js";
+import { partOf, type Stock } from "./stock.js";
 
 export const units = 100;
 export const buyers = 300;
@@ -14,9 +14,10 @@ const pausedTtl = 1_000;
 
 /** Plays one round with a full stock; `each` hears of every buyer who was served. */
 export async function sale(round: Round, staff: Staff, stock: Stock, each: () => void): Promise<Result> {
-  const { id, method } = round;
+  const { id, method, stripes } = round;
   const item = `round-${id}`;
-  const orders = Array.from({ length: buyers }, (_, n): Order => ({ item, buyer: n + 1, method, ttl }));
+  const parts = stripes === 1 ? [item] : Array.from({ length: stripes }, (_, stripe) => partOf(item, stripe));
+  const orders = Array.from({ length: buyers }, (_, n): Order => ({ item, buyer: n + 1, method, ttl, stripes }));
   const lost: string[] = [];
   const note = (served: Served): void => {
     if (served.lost !== undefined) lost.push(served.lost);
@@ -24,21 +25,29 @@ export async function sale(round: Round, staff: Staff, stock: Stock, each: () =>
   };
 
   const started = performance.now();
-  stock.put(item, units);
+  for (const [place, part] of parts.entries()) stock.put(part, share(units, stripes, place));
   const late = round.pause ? await pauseOne(orders.splice(0, meanwhile + 1), staff, stock, note) : undefined;
   await staff.serve(orders, note);
 
-  const sold = stock.sold(item);
+  const sold = sum(parts.map((part) => stock.sold(part)));
   return {
     units,
     buyers,
     sold,
     oversold: Math.max(0, sold - units),
-    left: stock.left(item),
+    left: sum(parts.map((part) => stock.left(part))),
     lost,
     late,
     took: performance.now() - started,
   };
+}
+
+function share(all: number, parts: number, place: number): number {
+  return Math.floor(all / parts) + (place < all % parts ? 1 : 0);
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
 }
 
 /** One seller is stopped with the lock in its hand and the stock in its head; the others go on; then it wakes and writes. */

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createLocks, LockError, LockLostError } from "@dlock/core";
+import { nextStripe, striped } from "@dlock/core/recipes";
 import type { FromSeller, Method, Order, Outcome, Served, ToSeller } from "./messages.js";
-import { Stock } from "./stock.js";
+import { partOf, Stock } from "./stock.js";
 
 // One of the processes that sell from the same stock. DLOCK_URL says where its locks live.
 const locks = await createLocks();
@@ -16,12 +17,24 @@ async function sell(order: Order, token?: bigint): Promise<Outcome> {
   return stock.sell(order.item, order.buyer, left - 1, token) ? "sold" : "refused";
 }
 
-/** What differs: nothing around it, a lock around it, and the lock's token shown to the stock. */
+/** What differs: nothing around it, a lock around it, the lock's token shown to the stock, and any one of several locks. */
 const methods: Record<Method, (order: Order) => Promise<Outcome>> = {
   unlocked: (order) => sell(order),
   locked: (order) => locks.withLock(`stock:${order.item}`, { ttl: order.ttl }, () => sell(order)),
   fenced: (order) =>
     locks.withLock(`stock:${order.item}`, { ttl: order.ttl }, (lock) => sell(order, lock.fencingToken)),
+  striped: async (order) => {
+    const stripes = striped(locks, `stock:${order.item}`, order.stripes);
+    // Nothing is ever put back: an empty stock needs no lock to be believed.
+    const isEmpty = (stripe: number) => stock.left(partOf(order.item, stripe)) === 0;
+    if (Array.from({ length: stripes.stripes }, (_, stripe) => stripe).every(isEmpty)) return "sold out";
+    const outcome = await stripes.withAnyStripe({ ttl: order.ttl }, async (lock, stripe) => {
+      const part = { ...order, item: partOf(order.item, stripe) };
+      const result = await sell(part, lock.fencingToken);
+      return result === "sold out" ? nextStripe : result;
+    });
+    return outcome ?? "sold out";
+  },
 };
 
 async function serve(order: Order): Promise<Served> {

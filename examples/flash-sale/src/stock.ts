@@ -1,5 +1,10 @@
 import Database from "libsql";
 
+/** One of the parts of an item that is sold under several locks. */
+export function partOf(item: string, stripe: number): string {
+  return `${item}/${stripe}`;
+}
+
 /**
  * What the lock protects: one row per item in a database that all sellers open. Reading and writing are two steps, as
  * they are wherever a program has to think in between.

@@ -15,10 +15,10 @@ export class Demo {
   output = "";
   errors = "";
 
-  constructor(env: Record<string, string> = {}) {
+  constructor(env: Record<string, string> = {}, args: readonly string[] = []) {
     const inherited = { ...process.env };
     delete inherited["DLOCK_URL"];
-    this.#process = spawn(process.execPath, [program], { env: { ...inherited, TMPDIR: this.temp, ...env } });
+    this.#process = spawn(process.execPath, [program, ...args], { env: { ...inherited, TMPDIR: this.temp, ...env } });
     this.#exit = once(this.#process, "close");
     this.#process.stdout?.on("data", (chunk) => (this.output += chunk));
     this.#process.stderr?.on("data", (chunk) => (this.errors += chunk));

@@ -28,6 +28,23 @@ test(
   },
 );
 
+test("sells exactly the stock under several locks, whichever of them is free", { timeout: minute }, async () => {
+  await using demo = new Demo({}, ["--stripes", "7"]);
+  expect(await demo.status(), demo.errors).toBe(0);
+  expect(demo.table()["2s 7 stripes"]).toMatchObject({ orders: "100", oversold: "0", left: "0", promise: "kept" });
+});
+
+test.for([
+  ["--stripes", "1"],
+  ["--stripes", "x"],
+  ["--strips", "5"],
+])("refuses %j in one line", async (args) => {
+  await using demo = new Demo({}, args);
+  expect(await demo.status()).toBe(1);
+  expect(demo.errors.trim().split("\n")).toHaveLength(1);
+  expect(demo.output).toBe("");
+});
+
 test("fails when the locks exclude nobody", { timeout: minute }, async () => {
   const register = fileURLToPath(new URL("unguarded/register.mjs", import.meta.url));
   await using demo = new Demo({ NODE_OPTIONS: `--import ${register}` });

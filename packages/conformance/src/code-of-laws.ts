@@ -1,5 +1,6 @@
 import type { Law } from "./law.js";
 import { cleanup } from "./laws/cleanup.js";
+import { downgrades } from "./laws/downgrade.js";
 import { exclusion } from "./laws/exclusion.js";
 import { faults } from "./laws/faults.js";
 import { guarantees } from "./laws/guarantees.js";
@@ -10,7 +11,11 @@ import { order } from "./laws/order.js";
 import { ownership } from "./laws/ownership.js";
 import { processes } from "./laws/processes.js";
 import { renewal } from "./laws/renewal.js";
+import { semaphores } from "./laws/semaphore.js";
 import { server } from "./laws/server.js";
+import { sharedLeases } from "./laws/shared-leases.js";
+import { sharedOrder } from "./laws/shared-order.js";
+import { sharing } from "./laws/shared.js";
 import { tokens } from "./laws/tokens.js";
 import { waiting } from "./laws/waiting.js";
 import { wakeUps } from "./laws/wake-ups.js";
@@ -26,6 +31,11 @@ const groups: readonly Law[] = [
   ...waiting,
   ...wakeUps,
   ...order,
+  ...sharing,
+  ...sharedLeases,
+  ...sharedOrder,
+  ...downgrades,
+  ...semaphores,
   ...cleanup,
   ...input,
   ...faults,

@@ -22,7 +22,7 @@ export interface Harness {
 }
 
 /** `waitTurn` is there anyway where waiting is "push"; where it is "poll" it may be, to poll in a cheaper way than `tryAcquire`. */
-export type Offer = "inspect" | "list" | "forceRelease" | "raise" | "waitTurn";
+export type Offer = "inspect" | "list" | "forceRelease" | "raise" | "downgrade" | "waitTurn";
 
 /** How fast the backend is, in ms. */
 export interface Timing {

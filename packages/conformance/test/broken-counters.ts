@@ -50,17 +50,18 @@ export class CountsAnswers extends ModelStore {
     const token = super.tryAcquire(request, deadline);
     const hold = this.hold(request.key);
     if (token === undefined || hold === undefined) return token;
-    this.holds.set(request.key, { ...hold, token: this.nextToken(request.key) });
-    return this.holds.get(request.key)?.token;
+    const counted = { ...hold, token: this.nextToken(request.key, request) };
+    this.holds.set(request.key, [counted]);
+    return counted.token;
   }
 }
 
 export class KeepsCounters extends ModelStore {
   readonly #counters = new Set<string>();
 
-  override nextToken(key: string): FencingToken {
+  override nextToken(key: string, request: ClaimRequest): FencingToken {
     this.#counters.add(key);
-    return super.nextToken(key);
+    return super.nextToken(key, request);
   }
 
   override residue(): string[] {
@@ -69,7 +70,7 @@ export class KeepsCounters extends ModelStore {
 }
 
 export class CountsInDoubles extends ModelStore {
-  override nextToken(key: string): FencingToken {
-    return BigInt(Number(super.nextToken(key)));
+  override nextToken(key: string, request: ClaimRequest): FencingToken {
+    return BigInt(Number(super.nextToken(key, request)));
   }
 }

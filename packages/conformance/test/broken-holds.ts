@@ -1,10 +1,10 @@
 import { monotonicNow } from "@dlock/core";
 import type { ClaimRequest, FencingToken } from "@dlock/core";
-import { ModelStore, type ModelHold } from "./model-store.js";
+import { ModelStore, partyOf, type ModelHold } from "./model-store.js";
 
 export class ReleasesForAnybody extends ModelStore {
-  override owns(key: string): boolean {
-    return this.hold(key) !== undefined;
+  override owns(): boolean {
+    return true;
   }
 }
 
@@ -14,7 +14,7 @@ export class EndsLeasesEarly extends ModelStore {
   }
 
   override wakeIn(key: string, ms: number): void {
-    super.wakeIn(key, this.lease(ms));
+    super.wakeIn(key, ms * 0.7);
     super.wakeIn(key, ms);
   }
 }
@@ -62,9 +62,11 @@ export class NeverEndsAHold extends ModelStore {
 
 export class RevivesOnRenewal extends ModelStore {
   override renew(request: ClaimRequest, ttl: number): boolean {
-    const { id, owner, key } = request;
-    if (this.hold(key) === undefined)
-      this.holds.set(key, { id, owner, token: this.nextToken(key), end: monotonicNow() + ttl });
+    const { key } = request;
+    if (this.hold(key) === undefined) {
+      const token = this.nextToken(key, request);
+      this.holds.set(key, [{ ...partyOf(request), token, end: monotonicNow() + ttl }]);
+    }
     return super.renew(request, ttl);
   }
 }
@@ -110,14 +112,13 @@ export class LosesDataAtRestart extends ModelStore {
 export class RemembersTheFirstOwner extends ModelStore {
   readonly #owners = new Map<string, string>();
 
-  override owns(key: string, request: ClaimRequest): boolean {
-    const hold = this.holds.get(key);
-    const first = this.#owners.get(key) ?? hold?.id;
-    return first === request.id && super.owns(key, request);
+  override owns(hold: ModelHold, request: ClaimRequest): boolean {
+    const first = this.#owners.get(request.key) ?? hold.id;
+    return first === request.id && super.owns(hold, request);
   }
 
   override tryAcquire(request: ClaimRequest, deadline: number): FencingToken | undefined {
-    const before = this.holds.get(request.key)?.id;
+    const before = this.holds.get(request.key)?.[0]?.id;
     const token = super.tryAcquire(request, deadline);
     if (token !== undefined && before !== undefined && before !== request.id) this.#owners.set(request.key, before);
     return token;

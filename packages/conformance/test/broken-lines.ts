@@ -1,5 +1,5 @@
 import type { ClaimRequest } from "@dlock/core";
-import { ModelStore } from "./model-store.js";
+import { ModelStore, partyOf } from "./model-store.js";
 
 export class JoinsEverybody extends ModelStore {
   override joins(): boolean {
@@ -14,9 +14,9 @@ export class WaitsForTheDead extends ModelStore {
 }
 
 export class ServesTheLastFirst extends ModelStore {
-  override join(key: string, { id, owner }: ClaimRequest): void {
+  override join(key: string, request: ClaimRequest): void {
     const line = this.lines.get(key) ?? [];
-    if (!line.some((place) => place.id === id)) line.unshift({ id, owner });
+    if (!line.some((place) => place.id === request.id)) line.unshift(partyOf(request));
     this.lines.set(key, line);
   }
 }
@@ -41,7 +41,7 @@ export class ForgetsToWakeAtExpiry extends ModelStore {
 /** And gives them their time when their turn comes. */
 export class KeepsThePlacesOfThoseWhoLeft extends ModelStore {
   override release(request: ClaimRequest): void {
-    if (this.owns(request.key, request)) super.release(request);
+    if (this.mine(request.key, request.id)) super.release(request);
   }
 
   override patience(): number {

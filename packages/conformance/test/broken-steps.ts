@@ -8,10 +8,9 @@ export function looksThenTakes(store: ModelStore): () => Client {
   return clientOf(
     class extends Forwarding {
       override async tryAcquire(deadline: number): Promise<FencingToken | undefined> {
-        const { key, id } = this.request;
         const free = store.isTurn(this.request);
         await new Promise((resolve) => setTimeout(resolve, 2));
-        if (free && store.hold(key)?.id !== id) store.holds.delete(key);
+        if (free && !store.isTurn(this.request)) store.holds.delete(this.request.key);
         return super.tryAcquire(deadline);
       }
     },
@@ -25,9 +24,9 @@ export function looksThenRenews(store: ModelStore): () => Client {
       override async renew(ttl: number): Promise<boolean> {
         const { key, id } = this.request;
         const renewed = await super.renew(ttl);
-        const mine = store.hold(key);
+        const mine = store.mine(key, id);
         await new Promise((resolve) => setTimeout(resolve, 2));
-        if (renewed && mine?.id === id && store.hold(key) === undefined) store.holds.set(key, mine);
+        if (renewed && mine && store.hold(key) === undefined) store.holds.set(key, [mine]);
         return renewed;
       }
     },

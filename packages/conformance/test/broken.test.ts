@@ -4,13 +4,20 @@ import { brokenLaws } from "./broken.js";
 import { throwsIntoTheProcess } from "./broken-claims.js";
 import { clientDefects } from "./client-defects.js";
 import { controls } from "./controls.js";
+import { familyDefects } from "./family-defects.js";
 import { judge, obeys, type Surprises } from "./judge.js";
 import { modelHarness } from "./model-harness.js";
 import { serverDefects } from "./server-defects.js";
 import { sessionDefects } from "./session-defects.js";
 import { waitDefects } from "./wait-defects.js";
 
-const defects = Object.entries({ ...waitDefects, ...serverDefects, ...clientDefects, ...sessionDefects });
+const defects = Object.entries({
+  ...waitDefects,
+  ...serverDefects,
+  ...clientDefects,
+  ...sessionDefects,
+  ...familyDefects,
+});
 const patience = { timeout: 300_000 };
 
 describe("a provider", () => {

@@ -1,23 +1,13 @@
 import type { LockProvider, LockStatus } from "@dlock/core";
 import type { Broken } from "./broken.js";
-import type { Harness, LinkedPeer } from "@dlock/conformance";
 import * as claims from "./broken-claims.js";
 import * as steps from "./broken-steps.js";
 import { modelHarness, type Client } from "./model-harness.js";
 import { RunsLateAttempts } from "./broken-holds.js";
 import { ModelStore } from "./model-store.js";
+import { withProvider } from "./with-provider.js";
 
 const behind = (client: () => Client) => () => modelHarness({ client });
-
-function withProvider(broken: (provider: LockProvider) => LockProvider): Harness {
-  const harness = modelHarness();
-  const open = async (): Promise<LinkedPeer> => {
-    const peer = await harness.openLinked?.();
-    if (!peer) throw new Error("the model lends links");
-    return { ...peer, provider: broken(peer.provider) };
-  };
-  return { ...harness, open, openLinked: open };
-}
 
 function relabelled(status: LockStatus | undefined, key: string): LockStatus {
   return {

@@ -2,18 +2,26 @@ import type { Claim, LeaseClaim } from "@dlock/core";
 import type { Harness } from "@dlock/conformance";
 import { LetsNewcomersIn } from "./broken-lines.js";
 import { modelHarness, type Client } from "./model-harness.js";
+import { family } from "./model-provider.js";
 import { HeartbeatClaim } from "./heartbeat-claim.js";
 
 /** What is broken elsewhere, whole, with other guarantees: it obeys every law. */
 export const controls: Readonly<Record<string, () => Harness>> = {
-  "lives by leases": () => modelHarness(),
-  "lives by a session": () => modelHarness({ client: alive("session"), guarantees: { alive: "session" } }),
-  "lives by a connection": () => modelHarness({ client: alive("connection"), guarantees: { alive: "connection" } }),
+  "lives by leases": () => modelHarness({ guarantees: family }),
+  "has one holder at a time": () => modelHarness(),
+  "lives by a session": () =>
+    modelHarness({ client: alive("session"), guarantees: { ...family, alive: "session" }, offers: ["downgrade"] }),
+  "lives by a connection": () =>
+    modelHarness({
+      client: alive("connection"),
+      guarantees: { ...family, alive: "connection" },
+      offers: ["downgrade"],
+    }),
   "polls, and keeps no order": () =>
     modelHarness({
       store: new LetsNewcomersIn(),
       client: () => (request, remote) => polled(remote(request)),
-      guarantees: { waiting: "poll", order: "none" },
+      guarantees: { ...family, waiting: "poll", order: "none" },
     }),
   "keeps holds at a failover": () => modelHarness({ guarantees: { failover: "keeps" } }),
 };

@@ -1,12 +1,14 @@
 import type { LockProvider } from "@dlock/core";
 import { observe, prefix, route } from "@dlock/core/combinators";
-import { conformance } from "@dlock/conformance";
+import { conformance, type Harness } from "@dlock/conformance";
 import { describe, test } from "vitest";
 import { memoryGuarantees, memoryMembers, members } from "./memory-members.js";
 
+const forwarding = { ...members, offers: [...(members.offers ?? []), "downgrade"] } satisfies Partial<Harness>;
+
 describe("prefix", () =>
   conformance(test.concurrent, {
-    ...members,
+    ...forwarding,
     ...memoryMembers(1, ([only]) => prefix(only as LockProvider, "tenant:")),
     name: "prefix",
     guarantees: memoryGuarantees,
@@ -14,7 +16,7 @@ describe("prefix", () =>
 
 describe("observe", () =>
   conformance(test.concurrent, {
-    ...members,
+    ...forwarding,
     ...memoryMembers(1, ([only]) => observe(only as LockProvider, () => {})),
     name: "observe",
     guarantees: memoryGuarantees,
@@ -22,7 +24,7 @@ describe("observe", () =>
 
 describe("route", () =>
   conformance(test.concurrent, {
-    ...members,
+    ...forwarding,
     ...memoryMembers(2, (both) => {
       const [odd, even] = both as readonly [LockProvider, LockProvider];
       return route({ default: even, routes: { "*1": odd, "*3": odd, "*5": odd, "*7": odd, "*9": odd } });

@@ -34,6 +34,10 @@ export class HeartbeatClaim implements SessionClaim {
     return this.#remote.waitTurn?.(signal) ?? Promise.resolve();
   }
 
+  async downgrade(): Promise<boolean> {
+    return (await this.#remote.downgrade?.()) ?? false;
+  }
+
   release(): Promise<void> {
     this.#released = true;
     clearTimeout(this.#timer);
@@ -50,7 +54,9 @@ export class HeartbeatClaim implements SessionClaim {
     const askedAt = monotonicNow();
     const expiry = setTimeout(() => this.#lost.abort(), Math.max(0, this.#certain - askedAt)).unref();
     try {
-      const alive = await Promise.race([this.#remote.renew?.(this.#ttl), silence(this.#ttl / 4)]);
+      const renewed = this.#remote.renew?.(this.#ttl);
+      // On one connection nothing is heard before what was asked first.
+      const alive = await (this.#alive === "connection" ? renewed : Promise.race([renewed, silence(this.#ttl / 4)]));
       if (alive === undefined && !this.#released) void this.#beat();
       else if (alive === true) this.#heard(askedAt);
       else if (!this.#released) this.#lost.abort();

@@ -18,7 +18,7 @@ export function memoryHarness(): Harness & { readonly provider: LockProvider } {
     provider,
     name: "memory",
     guarantees: provider.guarantees,
-    offers: ["inspect", "forceRelease", "raise"],
+    offers: ["inspect", "forceRelease", "raise", "downgrade"],
     // The head of the line has a second to take what it was called to.
     timing: { ttl: 300, slack: 300, deadWaiter: 1_000 },
     open: network.open,

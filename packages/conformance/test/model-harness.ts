@@ -1,5 +1,5 @@
 import type { Claim, ClaimRequest, Guarantees } from "@dlock/core";
-import type { Harness, LinkedPeer } from "@dlock/conformance";
+import type { Harness, LinkedPeer, Offer } from "@dlock/conformance";
 import { ModelProvider, modelGuarantees } from "./model-provider.js";
 import { ModelStore } from "./model-store.js";
 import { Network } from "./network.js";
@@ -12,10 +12,12 @@ export interface Model {
   /** Called once for each peer. */
   readonly client?: (() => Client) | undefined;
   readonly guarantees?: Partial<Guarantees> | undefined;
+  /** The optional members that the claims have, as the client makes them; all, without one. */
+  readonly offers?: readonly Offer[] | undefined;
 }
 
 /** The model provider, with a wire between each peer and the store. */
-export function modelHarness({ store = new ModelStore(), client, guarantees: other }: Model = {}): Harness {
+export function modelHarness({ store = new ModelStore(), client, guarantees: other, offers }: Model = {}): Harness {
   const guarantees = { ...modelGuarantees, ...other };
   const server = new ModelProvider(store, guarantees);
   const network = new Network(
@@ -35,7 +37,7 @@ export function modelHarness({ store = new ModelStore(), client, guarantees: oth
   return {
     name: "model",
     guarantees,
-    offers: ["inspect", "forceRelease", ...(client ? [] : (["raise"] as const))],
+    offers: ["inspect", "forceRelease", ...(offers ?? (client ? [] : (["raise", "downgrade"] as const)))],
     timing: { ttl: 300, slack: 250 },
     open,
     openLinked: open,

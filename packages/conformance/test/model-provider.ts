@@ -1,4 +1,4 @@
-import { LockBackendError, requireModes } from "@dlock/core";
+import { LockBackendError, LockConfigError, requireModes } from "@dlock/core";
 import type { ClaimRequest, FencingToken, Guarantees, LeaseClaim, LockProvider, LockStatus, Signal } from "@dlock/core";
 import type { ModelStore } from "./model-store.js";
 
@@ -11,6 +11,9 @@ export const modelGuarantees: Guarantees = {
   waiting: "push",
   modes: ["exclusive"],
 };
+
+/** Of a provider that can do all there is to do. */
+export const family: Pick<Guarantees, "modes"> = { modes: ["exclusive", "shared", "semaphore"] };
 
 /** A provider over the model store, as plain as the contract allows. */
 export class ModelProvider implements LockProvider {
@@ -28,12 +31,11 @@ export class ModelProvider implements LockProvider {
   }
 
   async inspect(key: string): Promise<LockStatus> {
-    const hold = this.store.hold(this.store.name(key));
-    const mode = "exclusive";
+    const name = this.store.name(key);
     return {
       key,
-      holders: hold ? [{ owner: hold.owner, mode, fencingToken: hold.token }] : [],
-      waiters: (this.store.lines.get(this.store.name(key)) ?? []).map(({ owner }) => ({ owner, mode })),
+      holders: this.store.held(name).map(({ owner, mode, token }) => ({ owner, mode, fencingToken: token })),
+      waiters: (this.store.lines.get(name) ?? []).map(({ owner, mode }) => ({ owner, mode })),
     };
   }
 
@@ -57,6 +59,7 @@ export class ModelClaim implements LeaseClaim {
     try {
       return this.store.tryAcquire(this.request, deadline);
     } catch (cause) {
+      if (cause instanceof LockConfigError) throw cause;
       throw new LockBackendError("refused", { cause, retryable: true });
     }
   }
@@ -77,6 +80,10 @@ export class ModelClaim implements LeaseClaim {
 
   async renew(ttl: number): Promise<boolean> {
     return this.store.renew(this.request, ttl);
+  }
+
+  async downgrade(): Promise<boolean> {
+    return this.store.downgrade(this.request);
   }
 
   async raise(floor: FencingToken): Promise<boolean> {

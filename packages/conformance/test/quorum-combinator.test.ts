@@ -10,6 +10,7 @@ const guarantees: Guarantees = {
   failover: "may-forget",
   order: "none",
   waiting: "poll",
+  modes: ["exclusive", "shared"],
 };
 
 describe("quorum, of leases", () =>

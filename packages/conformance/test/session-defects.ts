@@ -1,8 +1,11 @@
 import type { Broken } from "./broken.js";
 import * as sessions from "./broken-sessions.js";
-import { modelHarness, type Client } from "./model-harness.js";
+import { modelHarness, type Client, type Model } from "./model-harness.js";
 
-const asSession = (client: () => Client) => () => modelHarness({ client, guarantees: { alive: "session" } });
+const asSession =
+  (client: () => Client, offers: Model["offers"] = ["downgrade"]) =>
+  () =>
+    modelHarness({ client, guarantees: { alive: "session" }, offers });
 
 export const sessionDefects: Readonly<Record<string, Broken>> = {
   "trusts its session for ever": {
@@ -28,7 +31,7 @@ export const sessionDefects: Readonly<Record<string, Broken>> = {
     },
   },
   "calls a lease a session": {
-    harness: asSession(sessions.neverBeats),
+    harness: asSession(sessions.neverBeats, []),
     breaks: "guarantees/alive-session",
     also: {
       "nothing keeps the hold alive": [

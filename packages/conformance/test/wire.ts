@@ -109,6 +109,9 @@ function wiredClaim(server: () => LockProvider, request: ClaimRequest, wire: Wir
     tryAcquire: (deadline) => wire.request(() => inner().tryAcquire(deadline), deadline),
     ...(claim.waitTurn && { waitTurn: (signal: Signal) => waitTurn(inner, wire, signal) }),
     renew: (ttl) => wire.request(async () => inner().renew?.(ttl) ?? true, monotonicNow() + request.ttl),
+    ...(claim.downgrade && {
+      downgrade: () => wire.request(async () => inner().downgrade?.() ?? false),
+    }),
     ...(claim.raise && { raise: (floor: bigint) => wire.request(async () => inner().raise?.(floor) ?? false) }),
     release: () => wire.request(() => inner().release(), monotonicNow() + request.ttl),
   };

@@ -53,8 +53,11 @@ export class LockReentryError extends LockError {
   }
   readonly code = "LOCK_REENTRY";
 
-  constructor(key: string) {
-    super(`"${key}" is held by the withLock this call runs in: waiting for it would never end`, key);
+  constructor(key: string, { upgrade = false }: { readonly upgrade?: boolean } = {}) {
+    const held = upgrade
+      ? `"${key}" is held shared by the withLock this call runs in: to take it exclusively would wait for itself; ask for exclusive first and downgrade()`
+      : `"${key}" is held by the withLock this call runs in: waiting for it would never end; reentrant: true shares that hold`;
+    super(held, key);
   }
 }
 

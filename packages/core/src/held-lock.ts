@@ -1,83 +1,69 @@
 import { checkDuration, checkTtl } from "./check.js";
-import { monotonicNow } from "./clock.js";
-import type { Contender, Grant } from "./contender.js";
-import { asLockError, type LockLostError } from "./errors.js";
-import type { AboutHold, LockEvents } from "./events.js";
+import { LockLostError } from "./errors.js";
+import type { Hold } from "./hold.js";
 import type { Lock } from "./lock.js";
-import type { FencingToken } from "./provider.js";
-import type { Queue } from "./queue.js";
+import type { FencingToken, LockMode } from "./provider.js";
 import type { Signal } from "./signal.js";
-import { Tenure } from "./tenure.js";
-import { about, type Want } from "./want.js";
 
-/** One hold, from the grant to its end, with what it reports. */
+/** A caller's share in a hold, as a rule the only one. */
 export class HeldLock implements Lock {
-  readonly key: string;
-  readonly owner: string;
-  readonly fencingToken: FencingToken;
-  readonly queue: Queue;
-  /** Resolves when it has ended, either way. */
-  readonly over: Promise<void>;
-  readonly #want: Want;
-  readonly #contender: Contender;
-  readonly #since: number;
-  readonly #tenure: Tenure;
-  #end: () => void = () => {};
+  readonly hold: Hold;
+  readonly #left: () => void;
   #released: Promise<boolean> | undefined;
 
-  constructor(queue: Queue, want: Want, contender: Contender, grant: Grant) {
-    this.queue = queue;
-    this.key = want.key;
-    this.owner = want.owner;
-    this.fencingToken = grant.token;
-    this.#want = want;
-    this.#contender = contender;
-    this.#since = grant.asked.at;
-    this.over = new Promise((resolve) => (this.#end = resolve));
-    this.#tenure = new Tenure(contender.claim, grant.asked, want, {
-      renewed: (took) => this.#emit("renewed", { took }),
-      renewFailed: (error, remaining) => this.#emit("renewFailed", { error, remaining }),
-      lost: (reason) => this.#lost(reason),
-    });
+  /** `left` is called when it is given up. */
+  constructor(hold: Hold, left: () => void = () => {}) {
+    this.hold = hold;
+    this.#left = left;
+    hold.enter();
+  }
+
+  get key(): string {
+    return this.hold.key;
+  }
+
+  get mode(): LockMode {
+    return this.hold.mode;
+  }
+
+  get fencingToken(): FencingToken {
+    return this.hold.fencingToken;
   }
 
   get ttl(): number {
-    return this.#tenure.ttl;
+    return this.hold.ttl;
   }
 
   get signal(): Signal {
-    return this.#tenure.signal;
-  }
-
-  /** ms since it was asked for. */
-  get heldFor(): number {
-    return monotonicNow() - this.#since;
+    return this.hold.signal;
   }
 
   /** Given up, or known to be lost. */
   get ended(): boolean {
-    return this.#tenure.ended;
+    return this.#released !== undefined || this.hold.ended;
   }
 
   loss(): LockLostError | undefined {
-    return this.#tenure.loss();
+    return this.hold.loss();
   }
 
   throwIfLost(marginMs = 0): void {
-    this.#tenure.throwIfLost(checkDuration("marginMs", marginMs, 0, this.key));
+    this.#checkKept();
+    this.hold.throwIfLost(checkDuration("marginMs", marginMs, 0, this.key));
   }
 
   async extend(ttl?: number): Promise<void> {
-    await this.#tenure.extend(ttl === undefined ? undefined : checkTtl(ttl, this.key));
+    this.#checkKept();
+    await this.hold.extend(ttl === undefined ? undefined : checkTtl(ttl, this.key));
+  }
+
+  async downgrade(): Promise<void> {
+    this.#checkKept();
+    await this.hold.downgrade();
   }
 
   release(): Promise<boolean> {
     return (this.#released ??= this.#release());
-  }
-
-  /** Ends it as lost, because the locks were closed. */
-  cutOff(): void {
-    this.#tenure.lose("was ended by close()");
   }
 
   toJSON(): { readonly key: string; readonly fencingToken: string; readonly ttl: number } {
@@ -88,33 +74,14 @@ export class HeldLock implements Lock {
     await this.release();
   }
 
-  async #release(): Promise<boolean> {
-    if (this.loss() !== undefined) return false;
-    const { deadline } = this.#tenure;
-    this.#tenure.giveUp();
-    const until = Math.min(deadline, monotonicNow() + this.#want.backendTimeout);
-    const { confirmed, undone } = this.#contender.retire(until, { background: false });
-    this.queue.finish(undone);
-    const error = await confirmed;
-    this.#end();
-    const { heldFor } = this;
-    if (error === undefined) this.#emit("released", { heldFor });
-    else this.#emit("releaseFailed", { heldFor, error: asLockError(error, this.key) });
-    return error === undefined;
+  #release(): Promise<boolean> {
+    // Who waits to use the same hold takes it over before it could end.
+    this.#left();
+    return this.hold.leave();
   }
 
-  #emit<Name extends "renewed" | "renewFailed" | "lost" | "released" | "releaseFailed">(
-    name: Name,
-    more: Omit<LockEvents[Name], keyof AboutHold>,
-  ): void {
-    const { fencingToken } = this;
-    this.queue.emitter.emit(name, { ...about(this.#want), fencingToken, ...more } as LockEvents[Name]);
-  }
-
-  #lost(reason: LockLostError): void {
-    this.#end();
-    this.#emit("lost", { heldFor: this.heldFor, reason });
-    // Harmless to whoever holds it now, and nothing of a hold that only may have ended is left behind.
-    this.queue.retire(this.#contender, this.#want.backendTimeout);
+  /** Others may keep the hold that this one has given up. */
+  #checkKept(): void {
+    if (this.#released !== undefined && this.loss() === undefined) throw new LockLostError(this.key, "was given up");
   }
 }

@@ -1,9 +1,12 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { HeldLock } from "./held-lock.js";
+import { Inside } from "./inside.js";
 import type { Queue } from "./queue.js";
 
+/** A section that runs, and the one it runs inside of. */
 interface Frame {
   readonly lock: HeldLock;
+  readonly inside: Inside;
   readonly outer: Frame | undefined;
 }
 
@@ -14,13 +17,14 @@ export function runHolding<Result>(lock: HeldLock, task: () => Result): Result {
   let outer = frames.getStore();
   // A section that starts its successor must not keep all its predecessors.
   while (outer?.lock.ended) outer = outer.outer;
-  return frames.run({ lock, outer }, task);
+  return frames.run({ lock, inside: new Inside(lock.hold), outer }, task);
 }
 
-/** The hold of `key` that the calling async context runs inside of, if it still is one: a child that outlives the section holds nothing. */
-export function heldAround(queue: Queue, key: string): HeldLock | undefined {
+/** Inside of which section of `key` the calling async context runs, if it still holds: a child that outlives the section holds nothing. */
+export function sectionAround(queue: Queue, key: string): Inside | undefined {
   for (let frame = frames.getStore(); frame !== undefined; frame = frame.outer) {
-    if (frame.lock.queue === queue && frame.lock.key === key && !frame.lock.ended) return frame.lock;
+    const { hold, ended } = frame.lock;
+    if (hold.queue === queue && hold.key === key && !ended) return frame.inside;
   }
   return undefined;
 }

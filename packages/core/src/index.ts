@@ -19,6 +19,7 @@ export {
 export type { AboutCall, AboutHold, LockEventName, LockEvents, LockListener, LockListeners } from "./events.js";
 export { type Guarantees, requireModes, type Shortfall } from "./guarantees.js";
 export type { Lock } from "./lock.js";
+export type { LockSet } from "./lock-set.js";
 export type { Locks, Task } from "./locks.js";
 export type { AcquireOptions, CloseOptions, LocksOptions, Requirements, TryOptions } from "./options.js";
 export type {

@@ -12,7 +12,7 @@ export const knownBackends: readonly { readonly name: string; readonly guarantee
       alive: "lease",
       order: "fifo",
       waiting: "push",
-      modes: ["exclusive"],
+      modes: ["exclusive", "shared", "semaphore"],
     },
   },
   {
@@ -24,7 +24,7 @@ export const knownBackends: readonly { readonly name: string; readonly guarantee
       alive: "lease",
       order: "fifo",
       waiting: "push",
-      modes: ["exclusive"],
+      modes: ["exclusive", "shared", "semaphore"],
     },
   },
   {
@@ -36,7 +36,7 @@ export const knownBackends: readonly { readonly name: string; readonly guarantee
       alive: "lease",
       order: "fifo",
       waiting: "push",
-      modes: ["exclusive"],
+      modes: ["exclusive", "shared", "semaphore"],
     },
   },
   {
@@ -48,7 +48,7 @@ export const knownBackends: readonly { readonly name: string; readonly guarantee
       alive: "lease",
       order: "fifo",
       waiting: "push",
-      modes: ["exclusive"],
+      modes: ["exclusive", "shared", "semaphore"],
     },
   },
   {
@@ -60,7 +60,7 @@ export const knownBackends: readonly { readonly name: string; readonly guarantee
       alive: "lease",
       order: "none",
       waiting: "poll",
-      modes: ["exclusive"],
+      modes: ["exclusive", "shared"],
     },
   },
   {
@@ -72,7 +72,7 @@ export const knownBackends: readonly { readonly name: string; readonly guarantee
       alive: "session",
       order: "fifo",
       waiting: "push",
-      modes: ["exclusive"],
+      modes: ["exclusive", "shared", "semaphore"],
     },
   },
   {
@@ -84,7 +84,7 @@ export const knownBackends: readonly { readonly name: string; readonly guarantee
       alive: "connection",
       order: "none",
       waiting: "push",
-      modes: ["exclusive"],
+      modes: ["exclusive", "shared"],
     },
   },
   {
@@ -96,7 +96,7 @@ export const knownBackends: readonly { readonly name: string; readonly guarantee
       alive: "connection",
       order: "none",
       waiting: "push",
-      modes: ["exclusive"],
+      modes: ["exclusive", "shared"],
     },
   },
   {
@@ -108,7 +108,7 @@ export const knownBackends: readonly { readonly name: string; readonly guarantee
       alive: "lease",
       order: "none",
       waiting: "poll",
-      modes: ["exclusive"],
+      modes: ["exclusive", "shared", "semaphore"],
     },
   },
   {
@@ -132,7 +132,7 @@ export const knownBackends: readonly { readonly name: string; readonly guarantee
       alive: "connection",
       order: "none",
       waiting: "push",
-      modes: ["exclusive"],
+      modes: ["exclusive", "shared"],
     },
   },
   {
@@ -144,7 +144,7 @@ export const knownBackends: readonly { readonly name: string; readonly guarantee
       alive: "lease",
       order: "none",
       waiting: "poll",
-      modes: ["exclusive"],
+      modes: ["exclusive", "shared", "semaphore"],
     },
   },
   {
@@ -156,7 +156,7 @@ export const knownBackends: readonly { readonly name: string; readonly guarantee
       alive: "lease",
       order: "none",
       waiting: "poll",
-      modes: ["exclusive"],
+      modes: ["exclusive", "shared", "semaphore"],
     },
   },
 ];

@@ -1,11 +1,13 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { FencingToken } from "./provider.js";
+import type { FencingToken, LockMode } from "./provider.js";
 import type { Signal } from "./signal.js";
 
 /** A hold. It ends once: given up by `release`, or lost. */
 export interface Lock {
   /** The whole key, prefix included. */
   readonly key: string;
+  /** Shared after `downgrade`. */
+  readonly mode: LockMode;
   readonly fencingToken: FencingToken;
   /** ms a dead holder keeps the lock: what was asked for, or what the backend made of it. */
   readonly ttl: number;
@@ -15,6 +17,11 @@ export interface Lock {
   throwIfLost(marginMs?: number): void;
   /** Restarts the lease now, at `ttl` ms if given, which renewals then keep. Rejects with `LockLostError` when the hold is gone, `LockBackendError` when nobody knows. */
   extend(ttl?: number): Promise<void>;
+  /**
+   * Exclusive to shared in one step: nobody gets in between, and waiting readers may enter. Rejects with `LockConfigError` where the
+   * backend cannot, `LockLostError` when the hold is gone, `LockBackendError` when nobody knows; from the call on, count on it as shared.
+   */
+  downgrade(): Promise<void>;
   /** Gives the lock up. Idempotent, never rejects. false: the hold was lost before, or its end could not be confirmed (an event tells). */
   release(): Promise<boolean>;
   /** The token as a string. */

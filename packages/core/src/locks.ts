@@ -2,6 +2,7 @@
 import type { LockEventName, LockListener } from "./events.js";
 import type { Guarantees } from "./guarantees.js";
 import type { Lock } from "./lock.js";
+import type { LockSet } from "./lock-set.js";
 import type { AcquireOptions, CloseOptions, TryOptions } from "./options.js";
 import type { LockStatus } from "./provider.js";
 
@@ -27,6 +28,11 @@ export interface Locks {
   acquire(key: string, options?: AcquireOptions): Promise<Lock>;
   /** One try, never waits, never leaves a place in line; `undefined` when the lock is not free. */
   tryAcquire(key: string, options?: TryOptions): Promise<Lock | undefined>;
+  /**
+   * All of the keys or none, in one order for everybody (sorted, without duplicates) and under one `waitTimeout`; what it holds is renewed
+   * while it waits for the rest. Rejects as `acquire` does; the error's `key` is the one that was not free.
+   */
+  acquireAll(keys: readonly string[], options?: AcquireOptions): Promise<LockSet>;
   /** The same locks under `prefix`; shares queue, connections and listeners. Its `close` does nothing. */
   prefixed(prefix: string): Locks;
   inspect(key: string): Promise<LockStatus>;

@@ -18,6 +18,8 @@ export interface TryOptions {
   readonly mode?: LockMode | undefined;
   /** Semaphore: up to `limit` holders. */
   readonly limit?: number | undefined;
+  /** true: inside a `withLock` of the same key, in the same async context, share its hold; parallel calls inside it queue among themselves. */
+  readonly reentrant?: boolean | undefined;
   /** Human label for inspection; default `host:pid`. */
   readonly owner?: string | undefined;
 }

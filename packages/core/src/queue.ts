@@ -4,6 +4,8 @@ import { Contender, type Grant } from "./contender.js";
 import type { Emitter } from "./emitter.js";
 import { LockClosedError, LockTimeoutError } from "./errors.js";
 import { HeldLock } from "./held-lock.js";
+import { Hold } from "./hold.js";
+import type { Inside } from "./inside.js";
 import { Line } from "./line.js";
 import type { LockProvider } from "./provider.js";
 import { within } from "./settle.js";
@@ -17,7 +19,7 @@ export class Queue {
   readonly emitter: Emitter;
   readonly #lines = new Map<string, Line>();
   readonly #waiters = new Set<Waiter>();
-  readonly #holds = new Map<string, Set<HeldLock>>();
+  readonly #holds = new Map<string, Set<Hold>>();
   readonly #unfinished = new Set<Promise<void>>();
   readonly #outside = new AsyncResource("LOCK_QUEUE");
   #closed = false;
@@ -42,6 +44,17 @@ export class Queue {
     return this.#serve(want, (waiter) => void tryOnce(this, waiter, () => waiter.refuse()));
   }
 
+  /** A share in the hold of the section that the call comes from. */
+  async reenter(want: Want, inside: Inside): Promise<HeldLock> {
+    const lock = await this.#serve(want, (waiter) => inside.join(waiter));
+    if (lock === undefined) throw new Error("unreachable: only a single try is refused");
+    return lock;
+  }
+
+  tryReenter(want: Want, inside: Inside): Promise<HeldLock | undefined> {
+    return this.#serve(want, (waiter) => inside.try(waiter));
+  }
+
   checkOpen(key?: string): void {
     if (this.#closed) throw new LockClosedError(key);
   }
@@ -52,9 +65,9 @@ export class Queue {
     for (const waiter of this.#waiters) waiter.fail(new LockClosedError(waiter.want.key));
     await within(
       grace,
-      this.#held().map((lock) => lock.over),
+      this.#held().map((hold) => hold.over),
     );
-    for (const lock of this.#held()) lock.cutOff();
+    for (const hold of this.#held()) hold.cutOff();
     // What a silent backend does not confirm ends by its ttl.
     for (const end = monotonicNow() + patience; this.#unfinished.size > 0 && monotonicNow() < end;) {
       await within(end - monotonicNow(), [...this.#unfinished]);
@@ -68,14 +81,14 @@ export class Queue {
   }
 
   hold(want: Want, contender: Contender, grant: Grant): HeldLock {
-    const lock = new HeldLock(this, want, contender, grant);
+    const hold = new Hold(this, want, contender, grant);
     const holds = this.#holds.get(want.key) ?? new Set();
-    this.#holds.set(want.key, holds.add(lock));
-    void lock.over.then(() => {
-      holds.delete(lock);
+    this.#holds.set(want.key, holds.add(hold));
+    void hold.over.then(() => {
+      holds.delete(hold);
       if (holds.size === 0 && this.#holds.get(want.key) === holds) this.#holds.delete(want.key);
     });
-    return lock;
+    return new HeldLock(hold);
   }
 
   /** Gives the claim up in the background. */
@@ -105,12 +118,12 @@ export class Queue {
    */
   suspectSelf({ key, ttl }: Want): number {
     let next = Number.POSITIVE_INFINITY;
-    for (const lock of this.#holds.get(key) ?? []) {
-      if (lock.heldFor < 2 * ttl) {
-        next = Math.min(next, monotonicNow() + 2 * ttl - lock.heldFor);
+    for (const hold of this.#holds.get(key) ?? []) {
+      if (hold.heldFor < 2 * ttl) {
+        next = Math.min(next, monotonicNow() + 2 * ttl - hold.heldFor);
         continue;
       }
-      const message = `"${key}" was waited for for ${2 * ttl} ms while "${lock.owner}" in this very process held it`;
+      const message = `"${key}" was waited for for ${2 * ttl} ms while "${hold.owner}" in this very process held it`;
       this.emitter.emit("warning", { code: "SELF_DEADLOCK", message: `${message}: does it wait for itself?`, key });
     }
     return next;
@@ -148,7 +161,7 @@ export class Queue {
     this.#outside.runInAsyncScope(() => this.finish(first.serve(() => this.#lines.delete(name))));
   }
 
-  #held(): HeldLock[] {
-    return [...this.#holds.values()].flatMap((locks) => [...locks]);
+  #held(): Hold[] {
+    return [...this.#holds.values()].flatMap((holds) => [...holds]);
   }
 }

@@ -1,11 +1,13 @@
+import { acquireAll } from "./acquire-all.js";
 import { ask } from "./ask.js";
 import { checkDuration, checkFields, checkKey, checkText } from "./check.js";
 import { LockConfigError, LockLostError, LockReentryError } from "./errors.js";
 import type { LockEventName, LockListener } from "./events.js";
 import type { Guarantees } from "./guarantees.js";
-import { heldAround, runHolding } from "./held.js";
+import { runHolding, sectionAround } from "./held.js";
 import type { HeldLock } from "./held-lock.js";
 import type { Lock } from "./lock.js";
+import type { LockSet } from "./lock-set.js";
 import type { Locks, Task } from "./locks.js";
 import type { AcquireOptions, CloseOptions, TryOptions } from "./options.js";
 import type { LockStatus } from "./provider.js";
@@ -65,6 +67,11 @@ export class Scope implements Locks {
     return this.#tryAcquire(key, options);
   }
 
+  async acquireAll(keys: readonly string[], options: AcquireOptions = {}): Promise<LockSet> {
+    const { waitTimeout } = this.#defaults;
+    return acquireAll(keys, (key, rest) => this.#acquire(key, rest), { waitTimeout, ...options });
+  }
+
   prefixed(prefix: string): Locks {
     return new Scope(this.#queue, this.#defaults, this.#prefix + checkText("prefix", prefix));
   }
@@ -99,12 +106,20 @@ export class Scope implements Locks {
 
   async #acquire(key: string, options: AcquireOptions = {}): Promise<HeldLock> {
     const want = checkWant(this.#whole(key), options, this.#defaults, false);
-    if (heldAround(this.#queue, want.key)) throw new LockReentryError(want.key);
-    return this.#queue.acquire(want);
+    const inside = sectionAround(this.#queue, want.key);
+    if (inside === undefined) return this.#queue.acquire(want);
+    const upgrade = inside.hold.mode === "shared" && want.mode === "exclusive";
+    if (!want.reentrant || upgrade) throw new LockReentryError(want.key, { upgrade });
+    return this.#queue.reenter(want, inside);
   }
 
   async #tryAcquire(key: string, options: TryOptions = {}): Promise<HeldLock | undefined> {
-    return this.#queue.tryAcquire(checkWant(this.#whole(key), options, this.#defaults, true));
+    const want = checkWant(this.#whole(key), options, this.#defaults, true);
+    const inside = want.reentrant ? sectionAround(this.#queue, want.key) : undefined;
+    if (inside === undefined) return this.#queue.tryAcquire(want);
+    return inside.hold.mode === "shared" && want.mode === "exclusive"
+      ? undefined
+      : this.#queue.tryReenter(want, inside);
   }
 
   /** The key is checked before the prefix could hide that it is empty or no string at all. */

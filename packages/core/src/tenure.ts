@@ -130,6 +130,21 @@ export class Tenure {
     }
   }
 
+  /** Runs a step on the claim between two renewals. Rejects with `LockLostError` when the hold is gone before or after it. */
+  async change(step: () => Promise<void>): Promise<void> {
+    const turn = this.#renewing.then(async () => {
+      this.throwIfLost();
+      await step();
+      this.throwIfLost();
+    });
+    this.#renewing = turn.catch(() => {});
+    try {
+      await turn;
+    } catch (error) {
+      throw asLockError(error, this.#key);
+    }
+  }
+
   /** Stops keeping the claim alive; from here on its end is no loss. The caller releases it. */
   giveUp(): void {
     this.#end ??= "given up";

@@ -12,6 +12,7 @@ export interface Want {
   readonly ttl: number;
   readonly mode: LockMode;
   readonly limit: number;
+  readonly reentrant: boolean;
   readonly autoRenew: boolean;
   readonly maxHold: number;
   readonly waitTimeout: number;
@@ -21,7 +22,7 @@ export interface Want {
 
 export type Defaults = Pick<Want, "ttl" | "owner" | "waitTimeout" | "backendTimeout">;
 
-const tryFields = ["ttl", "autoRenew", "maxHold", "backendTimeout", "signal", "mode", "limit", "owner"];
+const tryFields = ["ttl", "autoRenew", "maxHold", "backendTimeout", "signal", "mode", "limit", "reentrant", "owner"];
 const acquireFields = [...tryFields, "waitTimeout"];
 
 export function checkDefaults(options: LocksOptions): Defaults {
@@ -42,6 +43,9 @@ export function checkWant(key: string, options: AcquireOptions, defaults: Defaul
   const { ttl = defaults.ttl, waitTimeout = defaults.waitTimeout, backendTimeout = defaults.backendTimeout } = options;
   if (!Number.isSafeInteger(limit) || limit < 1)
     throw new LockConfigError("limit", limit, "a whole number from 1", key);
+  if (mode === "shared" && limit !== 1) {
+    throw new LockConfigError("limit", limit, "1 for a shared lock: there is no limit to readers", key);
+  }
   if (signal !== undefined && typeof signal?.addEventListener !== "function") {
     throw new LockConfigError("signal", signal, "an AbortSignal", key);
   }
@@ -51,6 +55,7 @@ export function checkWant(key: string, options: AcquireOptions, defaults: Defaul
     ttl: checkTtl(ttl, key),
     mode: checkOneOf("mode", mode, ["exclusive", "shared"], key),
     limit,
+    reentrant: checkOneOf("reentrant", options.reentrant ?? false, [true, false], key),
     autoRenew: checkOneOf("autoRenew", autoRenew, [true, false], key),
     maxHold: checkDuration("maxHold", maxHold, 1, key),
     waitTimeout: once ? 0 : checkDuration("waitTimeout", waitTimeout, 0, key),

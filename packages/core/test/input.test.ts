@@ -3,9 +3,15 @@ import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { createLocks, LockConfigError, type Locks } from "@dlock/core";
+import { createLocks, LockConfigError, type LockProvider, type Locks, requireModes } from "@dlock/core";
 import { memoryProvider } from "@dlock/core/memory";
 import { beforeAll, describe, expect, test } from "vitest";
+
+const inner = memoryProvider();
+const exclusiveOnly: LockProvider = {
+  claim: (request) => inner.claim(request),
+  guarantees: { ...inner.guarantees, modes: ["exclusive"] },
+};
 
 let locks: Locks;
 beforeAll(async () => {
@@ -69,8 +75,7 @@ test.each([
   ["limit", 0],
   ["limit", 1.5],
   ["mode", "write"],
-  ["mode", "shared"],
-  ["limit", 2],
+  ["reentrant", "yes"],
   ["autoRenew", "no"],
   ["owner", ""],
   ["signal", {}],
@@ -107,6 +112,11 @@ test("a section without a task, an empty prefix and a negative margin are refuse
   expect(await refusal(() => lock.throwIfLost(-1))).toMatchObject({ field: "marginMs" });
   expect(await refusal(() => lock.extend(0))).toMatchObject({ field: "ttl" });
   await lock.release();
+});
+
+test("readers have no limit", async () => {
+  const error = await refusal(() => locks.acquire("k", { mode: "shared", limit: 2 }));
+  expect(error).toMatchObject({ field: "limit", value: 2, key: "k" });
 });
 
 test("an error of another copy of the package is one of dlock all the same", async () => {
@@ -167,7 +177,7 @@ describe("a bad backend", () => {
     expect(error.message).toBe(
       'require.exclusion: "quorum or consensus" is not accepted; expected process, which is what this backend gives',
     );
-    await refusal(() => createLocks("memory:", { require: { modes: ["exclusive", "shared"] } }));
+    await refusal(() => createLocks(exclusiveOnly, { require: { modes: ["exclusive", "shared"] } }));
     await refusal(() => createLocks("memory:", { require: { durability: "disk" } as object }));
     const given = await createLocks("memory:", { require: { order: "fifo", modes: "exclusive", fencing: undefined } });
     expect(given.guarantees.order).toBe("fifo");
@@ -225,6 +235,7 @@ test("DLOCK_URL is the backend where none is named, and memory:name is shared in
 
 test("a provider refuses a mode or a limit that its guarantees do not list", () => {
   const request = { key: "k", id: "1", owner: "o", ttl: 1_000, mode: "exclusive", limit: 1, join: false } as const;
-  expect(() => memoryProvider().claim({ ...request, mode: "shared" })).toThrow(LockConfigError);
-  expect(() => memoryProvider().claim({ ...request, limit: 2 })).toThrow(/^limit: 2 is not accepted/);
+  const { guarantees } = exclusiveOnly;
+  expect(() => requireModes(guarantees, { ...request, mode: "shared" })).toThrow(LockConfigError);
+  expect(() => requireModes(guarantees, { ...request, limit: 2 })).toThrow(/^limit: 2 is not accepted/);
 });

@@ -113,3 +113,111 @@ test("a lock taken by acquire does not make its context a section", async () => 
   await expect(locks.acquire("k", { waitTimeout: 10 })).rejects.toMatchObject({ code: "LOCK_TIMEOUT" });
   await lock.release();
 });
+
+const again = { reentrant: true } as const;
+
+test("reentrant: a section inside of a section shares its hold, which lives until the last of them is over", async () => {
+  const locks = await createLocks("memory:");
+  const gate = deferred();
+  let child: Promise<boolean> | undefined;
+  await locks.withLock("k", async (outer) => {
+    await locks.withLock("k", again, (inner) => {
+      expect(inner).toMatchObject({ fencingToken: outer.fencingToken, key: "k", mode: "exclusive", ttl: outer.ttl });
+    });
+    outer.throwIfLost();
+    expect((await locks.inspect("k")).holders).toHaveLength(1);
+    const { promise, resolve } = deferred();
+    child = locks.withLock("k", again, async (inner) => {
+      resolve();
+      await gate.promise;
+      inner.throwIfLost();
+      return (await locks.inspect("k")).holders[0]?.fencingToken === inner.fencingToken;
+    });
+    await promise;
+  });
+  expect(await locks.tryAcquire("k")).toBeUndefined();
+  gate.resolve();
+  expect(await child).toBe(true);
+  await (await locks.acquire("k", { waitTimeout: 1_000 })).release();
+});
+
+test("reentrant: whoever has given up its share is told so, although the hold goes on", async () => {
+  const locks = await createLocks("memory:");
+  await locks.withLock("k", async (outer) => {
+    const inner = await locks.acquire("k", again);
+    expect(await inner.release()).toBe(true);
+    expect(() => inner.throwIfLost()).toThrow(/was given up/);
+    await expect(inner.extend()).rejects.toMatchObject({ code: "LOCK_LOST" });
+    outer.throwIfLost();
+  });
+});
+
+test("reentrant: a child that was not in when the section ended waits like anybody else", async () => {
+  const locks = await createLocks("memory:");
+  const gate = deferred();
+  let child: Promise<bigint> | undefined;
+  const token = await locks.withLock("k", (outer) => {
+    child = gate.promise.then(() => locks.withLock("k", again, (inner) => inner.fencingToken));
+    return outer.fencingToken;
+  });
+  const other = await locks.acquire("k");
+  gate.resolve();
+  await until(async () => (await locks.inspect("k")).waiters.length === 1);
+  await other.release();
+  expect(await child).toBeGreaterThan(token);
+});
+
+test("reentrant: parallel siblings run one after the other, in their order, and nest further", async () => {
+  const locks = await createLocks("memory:");
+  const steps: string[] = [];
+  const section = (name: string) => async () => {
+    steps.push(`${name} in`);
+    await locks.withLock("k", again, () => new Promise(setImmediate));
+    steps.push(`${name} out`);
+  };
+  await locks.withLock("k", () =>
+    Promise.all(["a", "b", "c"].map((name) => locks.withLock("k", again, section(name)))),
+  );
+  expect(steps).toEqual(["a in", "a out", "b in", "b out", "c in", "c out"]);
+  expect((await locks.inspect("k")).holders).toEqual([]);
+});
+
+test("reentrant: a sibling that gives up its wait, or has none, is passed over", async () => {
+  const locks = await createLocks("memory:");
+  await locks.withLock("k", async () => {
+    const gate = deferred();
+    const first = locks.withLock("k", again, () => gate.promise);
+    const aborter = new AbortController();
+    const aborted = locks.acquire("k", { ...again, signal: aborter.signal });
+    const timedOut = locks.acquire("k", { ...again, waitTimeout: 20 });
+    const last = locks.withLock("k", again, () => "in");
+    expect(await locks.tryAcquire("k", again)).toBeUndefined();
+    await expect(locks.acquire("k", { ...again, waitTimeout: 0 })).rejects.toMatchObject({ code: "LOCK_TIMEOUT" });
+    await expect(timedOut).rejects.toMatchObject({ code: "LOCK_TIMEOUT", waitTimeout: 20 });
+    aborter.abort("enough");
+    await expect(aborted).rejects.toBe("enough");
+    gate.resolve();
+    await first;
+    expect(await last).toBe("in");
+    const free = await locks.tryAcquire("k", again);
+    expect(await free?.release()).toBe(true);
+  });
+});
+
+test("reentrant: siblings that wait inside of a hold that is lost are told at once", async () => {
+  const locks = await createLocks("memory:");
+  const section = locks.withLock("k", { ttl: 30, autoRenew: false }, async () => {
+    const first = locks.withLock("k", again, () => new Promise((resolve) => setTimeout(resolve, 200)));
+    const second = locks.withLock("k", again, () => "in");
+    await expect(second).rejects.toMatchObject({ code: "LOCK_LOST" });
+    await expect(first).rejects.toMatchObject({ code: "LOCK_LOST" });
+  });
+  await expect(section).rejects.toMatchObject({ code: "LOCK_LOST" });
+});
+
+test("reentrant: outside of a section it is a lock like any other", async () => {
+  const locks = await createLocks("memory:");
+  const first = await locks.acquire("k", again);
+  await expect(locks.acquire("k", { ...again, waitTimeout: 10 })).rejects.toMatchObject({ code: "LOCK_TIMEOUT" });
+  await first.release();
+});

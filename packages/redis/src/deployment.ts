@@ -1,4 +1,4 @@
-import { monotonicNow } from "@dlock/core";
+import { type ClaimRequest, monotonicNow } from "@dlock/core";
 import { Channel } from "./channel.js";
 import type { Source } from "./client.js";
 import { Eviction } from "./eviction.js";
@@ -34,10 +34,11 @@ export class Deployment {
     if (settings.replicas > 0) this.#replicated = new ReplicatedLink(new Link(source), settings);
   }
 
-  /** A name for a claim, with its label in it: without the blanks, colons, bars and tildes that have a meaning elsewhere. */
-  newOwner(label: string): string {
-    const printable = encodeURIComponent(Buffer.from(label).toString()).replaceAll("~", "%7E");
-    return `${this.process}:${(++this.#claims).toString(36)}:${printable}`;
+  /** A name for a claim, with its kind and its label in it: without the blanks, colons, bars and tildes that have a meaning elsewhere. */
+  newOwner({ owner, mode, limit }: Pick<ClaimRequest, "owner" | "mode" | "limit">): string {
+    const printable = encodeURIComponent(Buffer.from(owner).toString()).replaceAll("~", "%7E");
+    const kind = mode === "shared" ? "s." : limit > 1 ? `p${limit}.` : "";
+    return `${this.process}:${kind}${(++this.#claims).toString(36)}:${printable}`;
   }
 
   /** Runs `try`: where replicas are asked for, on a connection of its own, since WAIT blocks whatever comes behind it. */

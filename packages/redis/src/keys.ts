@@ -4,17 +4,18 @@ import { tagOf } from "./slot-tags.js";
 /** The keys of one lock, all of them in the slot of the first, whatever braces its name has. */
 export interface LockKeys {
   readonly slot: number;
-  /** The lock string, the queue, the slot's fence counter: KEYS of the scripts, in this order. */
+  /** The lock string, the queue, the slot's fence counter, and where several hold their ends and their fences: KEYS of the scripts, in this order. */
   readonly names: readonly string[];
 }
 
 export function keysOf(lock: string): LockKeys {
   const slot = slotOf(lock);
   const tag = `{${tagOf(slot)}}`;
-  return { slot, names: [lock, `${tag}:dlock:queue:1:${lock}`, `${tag}:dlock:fence`] };
+  const of = (what: string) => `${tag}:dlock:${what}:1:${lock}`;
+  return { slot, names: [lock, of("queue"), `${tag}:dlock:fence`, of("holders"), of("fences")] };
 }
 
-/** The lock string alone. */
-export function lockOnly({ slot, names }: LockKeys): LockKeys {
-  return { slot, names: names.slice(0, 1) };
+/** What a renewal needs: the lock string alone, or what there is of several who hold. */
+export function heldKeys({ slot, names }: LockKeys, { alone }: { readonly alone: boolean }): LockKeys {
+  return { slot, names: alone ? names.slice(0, 1) : [...names.slice(0, 1), ...names.slice(3)] };
 }

@@ -3,6 +3,7 @@ import {
   type Guarantees,
   type HolderStatus,
   type LeaseClaim,
+  type LockMode,
   type LockStatus,
   monotonicNow,
   requireModes,
@@ -30,7 +31,7 @@ export function openProvider(source: Source, options: RedisOptions): RedisProvid
     alive: "lease",
     order: settings.order,
     waiting: settings.order === "fifo" ? "push" : "poll",
-    modes: ["exclusive"],
+    modes: ["exclusive", "shared", "semaphore"],
   };
   return new LeaseProvider(new Deployment(source, settings), guarantees);
 }
@@ -46,13 +47,16 @@ class LeaseProvider implements RedisProvider {
 
   claim(request: ClaimRequest): LeaseClaim {
     requireModes(this.guarantees, request);
-    return new RedisClaim(this.#deployment, request, this.#deployment.newOwner(request.owner));
+    return new RedisClaim(this.#deployment, request, this.#deployment.newOwner(request));
   }
 
   async inspect(key: string): Promise<LockStatus> {
-    const [value, pttl, members] = (await this.#run(inspectScript, key)) as [string, number, string[]];
-    const holders = value === "" ? [] : [holderOf(value, Number(pttl))];
-    return { key, holders, waiters: members.map((member) => ({ owner: labelOf(member), mode: "exclusive" })) };
+    const [value, pttl, members, fences, ends] = (await this.#run(inspectScript, key)) as Inspection;
+    const waiters = members.map((member) => ({ owner: labelOf(member), mode: modeOf(member) }));
+    const several = /^dlock1\.\|([sp])/.exec(value);
+    if (several === null) return { key, holders: value === "" ? [] : [holderOf(value, Number(pttl))], waiters };
+    const mode = several[1] === "s" ? "shared" : "exclusive";
+    return { key, holders: holdersOf(mode, entriesOf(fences), entriesOf(ends)), waiters };
   }
 
   async forceRelease(key: string): Promise<boolean> {
@@ -75,6 +79,32 @@ class LeaseProvider implements RedisProvider {
       throw failure(error, key);
     }
   }
+}
+
+/** What `inspect` replies: lists of names and values in turn, as RESP2 has it. */
+type Inspection = [value: string, pttl: number, members: string[], fences: readonly string[], ends: readonly string[]];
+
+function entriesOf(flat: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(flat.flatMap((name, index) => (index % 2 === 0 ? [[name, flat[index + 1] ?? ""] as const] : [])));
+}
+
+function holdersOf(
+  mode: LockMode,
+  fences: ReadonlyMap<string, string>,
+  ends: ReadonlyMap<string, string>,
+): HolderStatus[] {
+  return [...ends]
+    .map(([owner, left]) => ({
+      owner: labelOf(owner),
+      mode,
+      fencingToken: BigInt(fences.get(owner)?.split("|")[0] ?? 0),
+      expiresIn: Number(left) / 1_000,
+    }))
+    .filter(({ expiresIn }) => expiresIn > 0);
+}
+
+function modeOf(owner: string): LockMode {
+  return /^[^:]+:s\./.test(owner) ? "shared" : "exclusive";
 }
 
 function holderOf(value: string, pttl: number): HolderStatus {

@@ -4,6 +4,7 @@ import {
   type FencingToken,
   type LeaseClaim,
   LockBackendError,
+  LockConfigError,
   monotonicNow,
   pause,
   settleBy,
@@ -11,11 +12,12 @@ import {
 } from "@dlock/core";
 import type { Deployment } from "./deployment.js";
 import { failure } from "./failure.js";
-import { keysOf, lockOnly, type LockKeys } from "./keys.js";
+import { heldKeys, keysOf, type LockKeys } from "./keys.js";
+import { downgradeScript } from "./scripts/downgrade.js";
 import { raiseScript } from "./scripts/raise.js";
 import { releaseScript } from "./scripts/release.js";
 import { renewScript } from "./scripts/renew.js";
-import { foreign, otherLayout, rejoined, silent, unconfirmed } from "./scripts/try.js";
+import { foreign, otherLayout, otherLimit, rejoined, silent, unconfirmed } from "./scripts/try.js";
 import { undoScript } from "./scripts/undo.js";
 import { Turn } from "./turn.js";
 
@@ -35,6 +37,8 @@ export class RedisClaim implements LeaseClaim {
   /** µs of the server's clock at which it joined, once it did: its place, also when the line was lost. */
   #ticket = "";
   #cannotBeTold = false;
+  /** Whether it holds alone, also when it is not known whether a downgrade took effect. */
+  #alone: boolean;
   /** Attempts that may still take effect, or may have taken it. */
   #unanswered = 0;
   #asked = false;
@@ -46,6 +50,7 @@ export class RedisClaim implements LeaseClaim {
     this.#deployment = deployment;
     this.#request = request;
     this.#owner = owner;
+    this.#alone = request.mode === "exclusive" && request.limit === 1;
     this.#keys = keysOf(deployment.settings.prefix + request.key);
     if (deployment.settings.order === "fifo") this.waitTurn = (signal) => this.#turn.wait(signal);
   }
@@ -63,8 +68,20 @@ export class RedisClaim implements LeaseClaim {
   async renew(ttl: number): Promise<boolean> {
     if (this.#released) return false;
     const deadline = monotonicNow() + Math.max(ttl / 3, 5);
+    const keys = heldKeys(this.#keys, { alone: this.#alone });
     try {
-      return (await this.#deployment.link.run(renewScript, lockOnly(this.#keys), [this.#owner, ttl], deadline)) === 1;
+      return (await this.#deployment.link.run(renewScript, keys, [this.#owner, ttl], deadline)) === 1;
+    } catch (error) {
+      throw failure(error, this.#request.key);
+    }
+  }
+
+  async downgrade(): Promise<boolean> {
+    if (this.#released) return false;
+    this.#alone = false;
+    const deadline = monotonicNow() + patience;
+    try {
+      return (await this.#deployment.link.run(downgradeScript, this.#keys, [this.#owner], deadline)) === 1;
     } catch (error) {
       throw failure(error, this.#request.key);
     }
@@ -97,7 +114,8 @@ export class RedisClaim implements LeaseClaim {
     try {
       token = await this.#ask(deadline);
     } catch (error) {
-      const trouble = failure(error, this.#request.key);
+      const trouble = this.#limitError(error) ?? failure(error, this.#request.key);
+      if (trouble instanceof LockConfigError) this.#unanswered--;
       if (trouble instanceof LockBackendError && trouble.noEffect) this.#unanswered--;
       throw trouble;
     }
@@ -186,6 +204,13 @@ export class RedisClaim implements LeaseClaim {
     } catch (error) {
       throw failure(error, this.#request.key);
     }
+  }
+
+  #limitError(error: unknown): LockConfigError | undefined {
+    const { key, limit } = this.#request;
+    const [, inUse] = new RegExp(`^${otherLimit} (\\d+)`).exec(error instanceof Error ? error.message : "") ?? [];
+    if (inUse === undefined) return undefined;
+    return new LockConfigError("limit", limit, `${inUse}, which others use for this key at present`, key, error);
   }
 
   #error(what: string, { noEffect = false } = {}): LockBackendError {

@@ -8,13 +8,13 @@ export const guarantees: Guarantees = {
   alive: "lease",
   order: "fifo",
   waiting: "push",
-  modes: ["exclusive"],
+  modes: ["exclusive", "shared", "semaphore"],
 };
 
 /** What every deployment has in common. A dead waiter costs a claim window, at most one and a half seconds. */
 export const fifo: Pick<Harness, "guarantees" | "offers" | "timing"> = {
   guarantees,
-  offers: ["inspect", "forceRelease", "raise"],
+  offers: ["inspect", "forceRelease", "raise", "downgrade"],
   timing: { ttl: 500, slack: 500, deadWaiter: 1_600 },
 };
 

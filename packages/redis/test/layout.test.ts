@@ -19,11 +19,13 @@ const open = opener((close) => closing.push(close));
 const lock = "dlock:stock:42";
 const queue = "{30a}:dlock:queue:1:dlock:stock:42";
 const fence = "{30a}:dlock:fence";
+const holders = "{30a}:dlock:holders:1:dlock:stock:42";
+const fences = "{30a}:dlock:fences:1:dlock:stock:42";
 const ours = /^dlock1\.[0-9a-f]{32}:[0-9a-z]+:the%20label$/;
 
 describe("keys", () => {
   test("are these", () => {
-    expect(keysOf(lock)).toEqual({ slot: slotOf("30a"), names: [lock, queue, fence] });
+    expect(keysOf(lock)).toEqual({ slot: slotOf("30a"), names: [lock, queue, fence, holders, fences] });
     const names = ["a", "{a}", "}{", "{}", "{}{a}", "a{b}c", "{{a}}", "dlock:é", "dlock:🔒{x"].map(
       (name) => keysOf(name).names[2],
     );
@@ -109,6 +111,42 @@ describe("values", () => {
     expect(await redis.client.zrange(queue, "0", "-1")).toEqual([`${process}:2:second`]);
     await until(() => heard.length === 2);
     expect(heard).toEqual([`0 ${process}:1:first ${lock}`, `1500 ${process}:2:second ${lock}`]);
+  });
+});
+
+describe("values of several who hold", () => {
+  const one = /^dlock1\.[0-9a-f]{32}:s\.[0-9a-z]+:reader$/;
+
+  test("are a mark, when each hold ends in µs, and the fence of each, all with the last of them's time to live", async () => {
+    const { claim } = open(redis.url);
+    const reader = { owner: "reader", mode: "shared", ttl: 5_000 } as const;
+    const token = await win(claim("stock:42", { ...reader, ttl: 20_000 }));
+    await win(claim("stock:42", reader));
+    expect((await redis.client.keys("*")).toSorted()).toEqual([lock, fence, holders, fences].toSorted());
+    expect(await redis.client.get(lock)).toBe("dlock1.|s");
+    const [first = "", ends, second = "", later] = await redis.client.zrange(holders, "0", "-1", "WITHSCORES");
+    for (const owner of [first, second]) expect(owner).toMatch(one);
+    expect((Number(later) - Number(ends)) / 1_000).toBeGreaterThan(14_000);
+    expect(await redis.client.hget(fences, second)).toBe(String(token));
+    for (const key of [lock, holders, fences]) {
+      expect(await redis.client.pttl(key)).toBeGreaterThan(19_000);
+      expect(await redis.client.pttl(key)).toBeLessThanOrEqual(20_000);
+    }
+  });
+
+  test("name the limit of a semaphore, in the mark and in owners; a grant is marked until it is confirmed", async () => {
+    const { claim } = open(redis.url);
+    const permits = [1, 2].map(() => claim("stock:42", { limit: 2 }));
+    for (const permit of permits) await win(permit);
+    expect(await redis.client.get(lock)).toBe("dlock1.|p2");
+    const process = "dlock1.0123456789abcdef0123456789abcdef";
+    const ear = redis.client.duplicate();
+    closing.push(async () => ear.disconnect());
+    await ear.subscribe(process);
+    await redis.client.zadd(queue, "1", `${process}:p2.1:first`);
+    await permits[0]?.release();
+    expect(await redis.client.hget(fences, `${process}:p2.1:first`)).toMatch(/^\d{16}\|g$/);
+    expect(await redis.client.zcard(holders)).toBe(2);
   });
 });
 

@@ -364,6 +364,12 @@ test("the rights in the README are enough", async () => {
   await until(async () => (await here.provider.inspect(key)).waiters.length === 1);
   await holder.release();
   expect(await turn).toBeGreaterThan(token);
+  const reader = await waiter.downgrade?.();
+  const beside = here.claim(key, { mode: "shared" });
+  await win(beside);
+  expect([reader, await (beside as LeaseClaim).renew(20_000)]).toEqual([true, true]);
+  expect((await here.provider.inspect(key)).holders).toHaveLength(2);
+  await beside.release();
   expect(await here.provider.forceRelease(key)).toBe(true);
   expect([...here.notices, ...there.notices]).toEqual([]);
 });

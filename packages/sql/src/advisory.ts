@@ -1,8 +1,16 @@
 import { createHash } from "node:crypto";
-import { type FencingToken, monotonicNow, type Signal } from "@dlock/core";
+import {
+  type FencingToken,
+  type Guarantees,
+  type HolderStatus,
+  type LockMode,
+  monotonicNow,
+  type Signal,
+} from "@dlock/core";
 import type { Counters } from "./counters.js";
 import type { Exclusion, Wanted } from "./exclusion.js";
 import { type LockSession, waitSlice } from "./lock-session.js";
+import type { ReaderTable } from "./reader-table.js";
 import { codeOf } from "./server-failure.js";
 
 const lockTimeout = "55P03";
@@ -30,38 +38,73 @@ interface Statements {
   readonly take: string;
   readonly wait: string;
   readonly free: string;
-  /** A row if it is held. */
-  readonly held: string;
 }
 
-const statements: Readonly<Record<"postgres" | "mysql", Statements>> = {
-  postgres: {
-    take: "SELECT pg_try_advisory_lock(CAST(:id AS bigint)) AS taken",
-    wait: "SELECT CAST(pg_advisory_lock(CAST(:id AS bigint)) AS text) = '' AS taken",
-    free: "SELECT pg_advisory_unlock(CAST(:id AS bigint))",
-    held: `SELECT 1 AS held FROM pg_locks JOIN pg_database ON oid = database AND datname = current_database()
-WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-AND (CAST(classid AS bigint) << 32) | CAST(objid AS bigint) = CAST(:id AS bigint)`,
+const number = "CAST(:id AS bigint)";
+
+/** PostgreSQL: the sessions that have such a lock in a mode, and a condition on them. */
+const granted = (id: string, mode: "ExclusiveLock" | "ShareLock") => `pg_locks
+JOIN pg_database ON pg_database.oid = pg_locks.database AND datname = current_database()
+WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND mode = '${mode}'
+AND (CAST(classid AS bigint) << 32) | CAST(objid AS bigint) = ${id}`;
+
+/** PostgreSQL: a row if somebody has it alone. */
+export function advisoryHeld(id: string): string {
+  return `SELECT 1 AS held FROM ${granted(id, "ExclusiveLock")}`;
+}
+
+const waitToShare = `CAST(pg_advisory_lock_shared(${number}) AS text) = ''`;
+
+const postgres: Readonly<Record<LockMode, Statements>> = {
+  exclusive: {
+    take: `SELECT pg_try_advisory_lock(${number}) AS taken`,
+    wait: `SELECT CAST(pg_advisory_lock(${number}) AS text) = '' AS taken`,
+    free: `SELECT pg_advisory_unlock(${number})`,
   },
-  mysql: {
-    take: `SELECT GET_LOCK(${lockName}, 0) AS taken`,
-    wait: `SELECT GET_LOCK(${lockName}, ${Math.ceil(waitSlice / 1_000)}) AS taken`,
-    free: `SELECT RELEASE_LOCK(${lockName})`,
-    held: `SELECT 1 AS held FROM DUAL WHERE IS_USED_LOCK(${lockName}) IS NOT NULL`,
+  shared: {
+    take: `SELECT pg_try_advisory_lock_shared(${number}) AS taken`,
+    wait: `SELECT ${waitToShare} AS taken`,
+    free: `SELECT pg_advisory_unlock_shared(${number})`,
   },
 };
 
-/** A lock by name or number, of a connection. */
+// The locks of one session do not exclude each other. This form is granted at once although it could wait; the one that
+// does not wait is refused while a writer waits.
+const downgrade = `SELECT CASE WHEN ${waitToShare} THEN pg_advisory_unlock(${number}) END AS taken`;
+
+const mysql: Statements = {
+  take: `SELECT GET_LOCK(${lockName}, 0) AS taken`,
+  wait: `SELECT GET_LOCK(${lockName}, ${Math.ceil(waitSlice / 1_000)}) AS taken`,
+  free: `SELECT RELEASE_LOCK(${lockName})`,
+};
+
+/** A lock by number, of a connection to PostgreSQL; by name on MySQL and MariaDB, who have no shared one. */
 export class Advisory implements Exclusion {
-  readonly shared = true;
+  readonly roomy = true;
+  readonly modes: Guarantees["modes"];
+  readonly downgrade: Exclusion["downgrade"];
   readonly #table: string;
   readonly #counters: Counters;
-  readonly #sql: Statements;
+  readonly #readers: ReaderTable | undefined;
 
-  constructor(table: string, counters: Counters) {
+  /** `readers`: on PostgreSQL. */
+  constructor(table: string, counters: Counters, readers: ReaderTable | undefined) {
     this.#table = table;
     this.#counters = counters;
-    this.#sql = statements[counters.family];
+    this.#readers = readers;
+    this.modes = readers === undefined ? ["exclusive"] : ["exclusive", "shared"];
+    if (readers !== undefined) {
+      this.downgrade = async (session, wanted, token, deadline) => {
+        await this.#enlist(session, wanted, token, deadline);
+        try {
+          await this.#says(session, downgrade, wanted, deadline);
+        } catch (error) {
+          // Nobody knows which of the two locks it has now.
+          session.destroy();
+          throw error;
+        }
+      };
+    }
   }
 
   idOf(key: string): string {
@@ -69,13 +112,13 @@ export class Advisory implements Exclusion {
   }
 
   take(session: LockSession, wanted: Wanted, deadline: number): Promise<boolean> {
-    return this.#says(session, this.#sql.take, wanted, deadline);
+    return this.#says(session, this.#sql(wanted).take, wanted, deadline);
   }
 
   async wait(session: LockSession, wanted: Wanted, signal: Signal): Promise<boolean> {
     const deadline = monotonicNow() + 2 * waitSlice;
     try {
-      return await this.#says(session, this.#sql.wait, wanted, deadline, signal);
+      return await this.#says(session, this.#sql(wanted).wait, wanted, deadline, signal);
     } catch (error) {
       if (codeOf(error) !== lockTimeout) throw error;
       // PostgreSQL may have granted it at the very moment at which it gave up.
@@ -84,16 +127,41 @@ export class Advisory implements Exclusion {
     }
   }
 
-  draw(session: LockSession, wanted: Wanted, deadline: number): Promise<FencingToken> {
-    return this.#counters.drawOn(session, wanted, deadline);
+  async draw(session: LockSession, wanted: Wanted, deadline: number): Promise<FencingToken> {
+    if (wanted.mode === "exclusive") return this.#counters.drawOn(session, wanted, deadline);
+    const token = await this.#counters.draw(wanted, deadline);
+    await this.#enlist(session, wanted, token, deadline);
+    await session.run("SELECT 1", [], deadline);
+    return token;
   }
 
-  async free(session: LockSession, { id }: Wanted, deadline: number): Promise<void> {
-    await this.#counters.on(session, this.#sql.free, { id }, deadline);
+  async free(session: LockSession, wanted: Wanted, deadline: number): Promise<void> {
+    await this.#counters.on(session, this.#sql(wanted).free, { id: wanted.id }, deadline);
+    if (wanted.mode === "shared") await this.#readers?.remove(wanted);
   }
 
-  async isHeld(key: string, until: number): Promise<boolean> {
-    return (await this.#counters.query(this.#sql.held, { id: this.idOf(key) }, until)).rows.length > 0;
+  async isHeldAlone(key: string, until: number): Promise<boolean> {
+    const held =
+      this.#counters.family === "postgres"
+        ? advisoryHeld(number)
+        : `SELECT 1 AS held FROM DUAL WHERE IS_USED_LOCK(${lockName}) IS NOT NULL`;
+    return (await this.#counters.query(held, { id: this.idOf(key) }, until)).rows.length > 0;
+  }
+
+  /** One session has at most one lock of an id, so that what earlier ones left there under its number is older. */
+  async readers(key: string, until: number): Promise<readonly HolderStatus[]> {
+    const sql = `SELECT DISTINCT ON (backend) owner, token FROM "${this.#table}_readers" WHERE key = :key
+AND backend IN (SELECT pid FROM ${granted(number, "ShareLock")}) ORDER BY backend, token DESC`;
+    return (await this.#readers?.show(sql, key, this.idOf(key), until)) ?? [];
+  }
+
+  async #enlist(session: LockSession, wanted: Wanted, token: FencingToken, deadline: number): Promise<void> {
+    const { name } = await session.opened(deadline);
+    await this.#readers?.add(wanted, token, deadline, name.backend);
+  }
+
+  #sql({ mode }: Wanted): Statements {
+    return this.#counters.family === "postgres" ? postgres[mode] : mysql;
   }
 
   async #says(session: LockSession, sql: string, { id }: Wanted, deadline: number, signal?: Signal): Promise<boolean> {

@@ -20,9 +20,11 @@ export class ConnectionClaim implements SessionClaim {
   readonly ttl: number;
   readonly #pool: SessionPool;
   readonly #exclusion: Exclusion;
-  readonly #wanted: Wanted;
+  #wanted: Wanted;
   readonly #join: boolean;
   readonly #counters: Counters;
+  /** Where it can be done in one step. */
+  readonly downgrade: SessionClaim["downgrade"];
   readonly #lost = new AbortController();
   readonly #over = new AbortController();
   /** One step at a time; a step that was given up undoes itself before the next one begins. */
@@ -34,13 +36,14 @@ export class ConnectionClaim implements SessionClaim {
   readonly #doubtful = new Set<LockSession>();
 
   constructor(pool: SessionPool, exclusion: Exclusion, request: ClaimRequest, ttl: number, counters: Counters) {
-    const { key, id, owner, join } = request;
+    const { key, id, owner, mode, join } = request;
     this.ttl = ttl;
     this.#pool = pool;
     this.#exclusion = exclusion;
-    this.#wanted = { id: exclusion.idOf(key), key, claim: id, owner };
+    this.#wanted = { id: exclusion.idOf(key), key, claim: id, owner, mode };
     this.#join = join;
     this.#counters = counters;
+    if (exclusion.downgrade !== undefined) this.downgrade = () => this.#step(() => this.#downgrade());
   }
 
   get lost(): Signal {
@@ -136,8 +139,7 @@ export class ConnectionClaim implements SessionClaim {
 
   /** Who may wait has no need to wait here: while no connection is free, that is what its turn is about. */
   async #find(deadline: number): Promise<LockSession | undefined> {
-    const find = () =>
-      this.#exclusion.shared ? this.#pool.share(this.#wanted.id, this.ttl) : this.#pool.own(this.ttl);
+    const find = () => (this.#exclusion.roomy ? this.#pool.share(this.#wanted.id, this.ttl) : this.#pool.own(this.ttl));
     return this.#join ? find() : await this.#pool.wait(find, deadline, this.#over.signal);
   }
 
@@ -170,12 +172,22 @@ export class ConnectionClaim implements SessionClaim {
       session.enter(this.#wanted.id);
       this.#session = session;
       // What was won on it is as good a neighbour as any.
-      session.exclusive = !this.#exclusion.shared;
+      session.exclusive = !this.#exclusion.roomy;
     } catch (error) {
       this.#counters.doubt(error);
       await this.#abandon(session);
       throw error;
     }
+  }
+
+  async #downgrade(): Promise<boolean> {
+    if (!(await this.renew())) return false;
+    if (this.#wanted.mode === "shared") return true;
+    const [session, token] = [this.#session, this.#token];
+    if (session === undefined || token === undefined) return false;
+    await this.#exclusion.downgrade?.(session, this.#wanted, token, soon());
+    this.#wanted = { ...this.#wanted, mode: "shared" };
+    return true;
   }
 
   #lose(reason: unknown): void {

@@ -6,37 +6,47 @@ import { Counters, soon } from "./counters.js";
 import type { Exclusion } from "./exclusion.js";
 import { ForUpdate } from "./for-update.js";
 import { lockRows } from "./lock-row.js";
+import { ReaderTable, readerRows } from "./reader-table.js";
 import { SessionPool } from "./session-pool.js";
 import type { SqlProvider } from "./sql-provider.js";
 import type { Parts } from "./strategies.js";
 
-const guarantees: Guarantees = {
+const guarantees: Omit<Guarantees, "modes"> = {
   exclusion: "server",
   failover: "may-forget",
   fencing: "unless-data-and-clock-lost",
   alive: "connection",
   order: "none",
   waiting: "push",
-  modes: ["exclusive"],
 };
 /** Of locks that are held, or waited for. */
 const connectionsByDefault = 20;
 
 export function openForUpdate(parts: Parts): SqlProvider {
   const { connector, table } = parts;
-  const rows = lockRows(connector.source.family, table);
-  const counters = new Counters(connector, table, rows);
-  return new ConnectionProvider(parts, counters, new ForUpdate(table, rows, counters));
+  const { family } = connector.source;
+  const [rows, readers] = [lockRows(family, table), readerRows(family, table)];
+  const counters = new Counters(connector, table, [rows, readers]);
+  return new ConnectionProvider(
+    parts,
+    counters,
+    new ForUpdate(table, rows, counters, new ReaderTable(counters, readers)),
+  );
 }
 
 export function openAdvisory(parts: Parts): SqlProvider {
-  const counters = new Counters(parts.connector, parts.table);
-  return new ConnectionProvider(parts, counters, new Advisory(parts.table, counters));
+  const { connector, table } = parts;
+  // The others have no lock by name that is shared.
+  const shares = connector.source.family === "postgres";
+  const rows = readerRows("postgres", table);
+  const counters = new Counters(connector, table, shares ? [rows] : []);
+  const readers = shares ? new ReaderTable(counters, rows) : undefined;
+  return new ConnectionProvider(parts, counters, new Advisory(table, counters, readers));
 }
 
 /** The strategies `for-update` and `advisory`: locks that live by connections of ours. */
 class ConnectionProvider implements SqlProvider {
-  readonly guarantees: Guarantees = guarantees;
+  readonly guarantees: Guarantees;
   readonly #connector: Connector;
   readonly #counters: Counters;
   readonly #exclusion: Exclusion;
@@ -48,6 +58,7 @@ class ConnectionProvider implements SqlProvider {
     this.#connector = connector;
     this.#counters = counters;
     this.#exclusion = exclusion;
+    this.guarantees = { ...guarantees, modes: exclusion.modes };
     this.#pool = new SessionPool(connector, connections ?? connectionsByDefault, strategy);
     this.#emit = emit;
   }
@@ -58,9 +69,10 @@ class ConnectionProvider implements SqlProvider {
   }
 
   async inspect(key: string): Promise<LockStatus> {
-    const held = await this.#exclusion.isHeld(key, soon());
-    const holder = held ? await this.#counters.last(key) : undefined;
-    return { key, holders: holder === undefined ? [] : [holder], waiters: [] };
+    const alone = await this.#exclusion.isHeldAlone(key, soon());
+    const holder = alone ? await this.#counters.last(key) : undefined;
+    const holders = holder === undefined ? await this.#exclusion.readers(key, soon()) : [holder];
+    return { key, holders, waiters: [] };
   }
 
   createSchema(): Promise<void> {

@@ -5,7 +5,6 @@ import type { Connector } from "./connector.js";
 import type { Run, ServerDialect } from "./dialect.js";
 import type { Wanted } from "./exclusion.js";
 import { LeaseTable } from "./lease-table.js";
-import type { LockRows } from "./lock-row.js";
 import type { LockSession } from "./lock-session.js";
 import { mysqlDialect } from "./mysql-dialect.js";
 import { postgresDialect } from "./postgres-dialect.js";
@@ -15,6 +14,14 @@ import { codeOf } from "./server-failure.js";
 /** Statements beside the locks are few and short. */
 const connections = 2;
 
+/** One that locks need beside that of the leases. */
+export interface OwnTable {
+  readonly name: string;
+  readonly schema: readonly string[];
+}
+
+const dialects = { postgres: postgresDialect, mysql: mysqlDialect } as const;
+
 /** The table of leases, as a counter of tokens for locks that do not live in it. */
 export class Counters {
   readonly family: "postgres" | "mysql";
@@ -22,17 +29,16 @@ export class Counters {
   readonly #dialect: ServerDialect;
   readonly #table: LeaseTable;
   readonly #name: string;
-  readonly #rows: Pick<LockRows, "schema" | "exists"> | undefined;
+  readonly #more: readonly OwnTable[];
   #ready = false;
 
-  /** `rows`: a table that is needed beside it. */
-  constructor(connector: Connector, table: string, rows?: Pick<LockRows, "schema" | "exists">) {
+  constructor(connector: Connector, table: string, more: readonly OwnTable[] = []) {
     this.family = connector.source.family;
     this.#database = new ServerDatabase(connector, connections);
-    this.#dialect = this.family === "postgres" ? postgresDialect(table) : mysqlDialect(table);
+    this.#dialect = dialects[this.family](table);
     this.#table = new LeaseTable(this.#database, this.#dialect, table);
     this.#name = this.family === "postgres" ? `"${table}"` : `\`${table}\``;
-    this.#rows = rows;
+    this.#more = more;
   }
 
   stored(key: string): string {
@@ -41,15 +47,15 @@ export class Counters {
 
   async create(patience: Patience): Promise<void> {
     await this.#table.create(patience);
-    for (const statement of this.#rows?.schema ?? []) await this.#database.query(statement, {}, patience);
+    for (const { schema } of this.#more)
+      for (const statement of schema) await this.#database.query(statement, {}, patience);
     this.#ready = true;
   }
 
   async prepare(patience: Patience): Promise<void> {
     if (this.#ready) return;
     await this.#table.prepare(patience);
-    const { rows } = await this.#database.query(this.#rows?.exists ?? "SELECT 1", {}, patience);
-    if (rows.length === 0) await this.create(patience);
+    for (const table of this.#more) await this.#ensure(table, patience);
     this.#ready = true;
   }
 
@@ -90,7 +96,7 @@ export class Counters {
     await raise();
   }
 
-  /** Whoever drew the last token. */
+  /** Whoever drew the last token, if he has the lock alone. */
   async last(key: string): Promise<HolderStatus | undefined> {
     const sql = `SELECT owner, version AS token FROM ${this.#name} WHERE ${this.#column} = :key`;
     const [row] = (await this.query(sql, { key: this.stored(key) }, soon())).rows;
@@ -102,7 +108,14 @@ export class Counters {
     return this.family === "postgres" ? "key" : "`key`";
   }
 
-  #draw(run: Run, { key, claim, owner }: Omit<Wanted, "id">, until: number): Promise<FencingToken> {
+  /** PostgreSQL refuses to create what is there to whoever has no right to create anything. */
+  async #ensure({ name, schema }: OwnTable, patience: Patience): Promise<void> {
+    const { rows } = await this.#database.query(dialects[this.family](name).exists, {}, patience);
+    if (rows.length > 0) return;
+    for (const statement of schema) await this.#database.query(statement, {}, patience);
+  }
+
+  #draw(run: Run, { key, claim, owner }: Omit<Wanted, "id" | "mode">, until: number): Promise<FencingToken> {
     return this.#whole(() => this.#dialect.bump(run, { key: this.stored(key), claim, owner }), until);
   }
 

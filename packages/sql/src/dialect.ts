@@ -25,7 +25,7 @@ export interface VersionDialect {
   readonly giveUp: string;
   /** Of each of the `:keys`: `key`, and ms `remaining` until its lease ends, zero or less when it has. */
   readonly remaining: string;
-  /** `owner`, `token` as text and `remaining` of the lease, if it is held. */
+  /** `claim`, `owner`, `token` as text and `remaining` of the lease, if it is held. */
   readonly holder: string;
   /** Ends the lease, whoever holds it. */
   readonly evict: string;
@@ -56,6 +56,8 @@ interface TakeBindings {
 interface Taken {
   /** `undefined`: not free. */
   readonly token?: bigint | undefined;
+  /** Who has it instead, as far as that is known. */
+  readonly holder?: string | undefined;
   /** µs that the server's clock showed. */
   readonly clock?: number | undefined;
 }

@@ -1,4 +1,4 @@
-import type { FencingToken, Signal } from "@dlock/core";
+import type { FencingToken, Guarantees, HolderStatus, LockMode, Signal } from "@dlock/core";
 import type { LockSession } from "./lock-session.js";
 
 /** A lock as a server knows it, and who wants it. */
@@ -8,12 +8,14 @@ export interface Wanted {
   readonly key: string;
   readonly claim: string;
   readonly owner: string;
+  readonly mode: LockMode;
 }
 
 /** What a database can do about a lock that lives by a connection. All of it runs on the session, unless it says otherwise. */
 export interface Exclusion {
-  /** Whether several locks can live by one session. */
-  readonly shared: boolean;
+  readonly modes: Guarantees["modes"];
+  /** Whether several locks can live by one session; never two claims of one lock, which would not exclude each other there. */
+  readonly roomy: boolean;
   idOf(key: string): string;
   /** Whether it was free; does not wait. */
   take(session: LockSession, wanted: Wanted, deadline: number): Promise<boolean>;
@@ -22,6 +24,12 @@ export interface Exclusion {
   /** Draws the token of the hold, and proves after that that it is one. */
   draw(session: LockSession, wanted: Wanted, deadline: number): Promise<FencingToken>;
   free(session: LockSession, wanted: Wanted, deadline: number): Promise<void>;
-  /** Asked from the side; disturbs nobody. */
-  isHeld(key: string, until: number): Promise<boolean>;
+  /** From exclusive to shared, without a moment in between. */
+  readonly downgrade?:
+    | ((session: LockSession, wanted: Wanted, token: FencingToken, deadline: number) => Promise<void>)
+    | undefined;
+  /** Asked from the side, whether somebody has it alone. */
+  isHeldAlone(key: string, until: number): Promise<boolean>;
+  /** Likewise, who reads. */
+  readers(key: string, until: number): Promise<readonly HolderStatus[]>;
 }

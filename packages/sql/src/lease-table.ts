@@ -1,6 +1,8 @@
 import { type ClaimRequest, type FencingToken, type HolderStatus, LockConfigError, monotonicNow } from "@dlock/core";
 import type { Bindings, Database, Patience, Reply } from "./database.js";
 import type { VersionDialect } from "./dialect.js";
+import { checkLimit, isCompany } from "./company.js";
+import type { Leases } from "./leases.js";
 import { ServerClock } from "./server-clock.js";
 import { codeOf } from "./server-failure.js";
 
@@ -8,7 +10,7 @@ import { codeOf } from "./server-failure.js";
 const sweepEvery = 32;
 
 /** The table of leases: one row per key, one statement per step. Created when it is missing. */
-export class LeaseTable {
+export class LeaseTable implements Leases {
   readonly #database: Database;
   readonly #sql: VersionDialect;
   readonly #name: string;
@@ -42,15 +44,22 @@ export class LeaseTable {
     await this.prepare(patience);
   }
 
-  async take({ key, id, owner, ttl }: ClaimRequest, patience: Patience): Promise<FencingToken | undefined> {
+  async take(request: ClaimRequest, patience: Patience): ReturnType<Leases["take"]> {
+    const { key, id, owner, ttl } = request;
     for (;;) {
       await this.prepare(patience);
       const [askedAt, deadline] = [monotonicNow(), this.#clock.at(patience.until)];
       const lease = { key: this.#sql.stored(key), claim: id, owner, ttl: Math.ceil(ttl), deadline };
-      const { token, clock } = await this.#sql.take((sql, bindings) => this.#query(sql, bindings, patience), lease);
+      const { token, clock, holder } = await this.#sql.take(
+        (sql, bindings) => this.query(sql, bindings, patience),
+        lease,
+      );
       if (clock !== undefined) this.#clock.learn(clock, askedAt);
       // Late by a clock that was set forward, or of which too little was known: until it is late here too, it is asked again.
-      if (token !== undefined || clock === undefined || clock < deadline) return token;
+      if (token !== undefined || clock === undefined || clock < deadline) {
+        if (token === undefined && holder !== undefined) checkLimit(request, holder);
+        return { token, holder };
+      }
     }
   }
 
@@ -64,7 +73,7 @@ export class LeaseTable {
   }
 
   async giveUp({ key, id }: ClaimRequest, patience: Patience): Promise<void> {
-    await this.#query(this.#sql.giveUp, { key: this.#sql.stored(key), claim: id }, patience);
+    await this.query(this.#sql.giveUp, { key: this.#sql.stored(key), claim: id }, patience);
     if (++this.#releases % sweepEvery === 0) await this.#sweep();
   }
 
@@ -75,13 +84,16 @@ export class LeaseTable {
 
   /** Of stored keys: ms until each lease ends unless it is renewed; zero or less, or left out: it is free. */
   async remaining(keys: readonly string[], patience: Patience): Promise<ReadonlyMap<string, number>> {
-    const { rows } = await this.#query(this.#sql.remaining, { keys }, patience);
+    const { rows } = await this.query(this.#sql.remaining, { keys }, patience);
     return new Map(rows.map((row) => [text(row["key"]), Number(row["remaining"])]));
   }
 
-  async holder(key: string, patience: Patience): Promise<HolderStatus | undefined> {
-    const [lease] = (await this.#query(this.#sql.holder, { key: this.#sql.stored(key) }, patience)).rows;
+  /** Whoever has the lease, or the company of those who share it. */
+  async holder(key: string, patience: Patience): Promise<HolderStatus | { readonly company: string } | undefined> {
+    const [lease] = (await this.query(this.#sql.holder, { key: this.#sql.stored(key) }, patience)).rows;
     if (lease === undefined) return undefined;
+    const claim = text(lease["claim"]);
+    if (isCompany(claim)) return { company: claim };
     const fencingToken = BigInt(text(lease["token"]));
     return { owner: text(lease["owner"]), mode: "exclusive", fencingToken, expiresIn: Number(lease["remaining"]) };
   }
@@ -96,10 +108,16 @@ export class LeaseTable {
   }
 
   async #wrote(sql: string, bindings: Bindings, patience: Patience): Promise<boolean> {
-    return (await this.#query(sql, bindings, patience)).affected === 1;
+    return (await this.query(sql, bindings, patience)).affected === 1;
   }
 
-  async #query(sql: string, bindings: Bindings, patience: Patience): Promise<Reply> {
+  /** One statement, on a table that is there; what is missing beside it, `create` makes. */
+  async query(
+    sql: string,
+    bindings: Bindings,
+    patience: Patience,
+    create?: (patience: Patience) => Promise<void>,
+  ): Promise<Reply> {
     for (;;) {
       await this.prepare(patience);
       try {
@@ -108,6 +126,7 @@ export class LeaseTable {
         if (!isMissing(error)) throw error;
         // It is made anew: it may be gone with the file it was in, or this is another server.
         this.#ready = false;
+        await create?.(patience);
       }
     }
   }
@@ -135,7 +154,7 @@ export class LeaseTable {
   }
 }
 
-function text(value: unknown): string {
+export function text(value: unknown): string {
   return value instanceof Uint8Array ? new TextDecoder().decode(value) : String(value);
 }
 

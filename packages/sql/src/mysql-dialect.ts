@@ -8,14 +8,14 @@ const lockWaitTimeout = 1205;
 
 // Unix µs as they are when a row is looked at, whatever time zone the session is in: only SYSDATE goes on during a
 // statement, and only UTC_TIMESTAMP knows no summer time.
-const now =
+export const now: string =
   "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)))";
-const today = `(${now} DIV 86400000000)`;
+export const today: string = `(${now} DIV 86400000000)`;
 // An index is of no use against a clock that goes on.
 const yesterday = "TIMESTAMPDIFF(DAY, '1970-01-01', UTC_TIMESTAMP()) - 1";
-const dayAgo = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) - 86400000000";
-const ttl = "CAST(:ttl AS SIGNED) * 1000";
-const notLate = `${now} < CAST(:deadline AS SIGNED)`;
+export const dayAgo: string = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) - 86400000000";
+export const ttl: string = "CAST(:ttl AS SIGNED) * 1000";
+export const notLate: string = `${now} < CAST(:deadline AS SIGNED)`;
 
 /**
  * MySQL and MariaDB, which have no `RETURNING` for an update: the token comes back as LAST_INSERT_ID. Times, versions and
@@ -33,7 +33,7 @@ export function mysqlDialect(name: string): ServerDialect {
 ) AS free ${joined} ON lease.\`key\` = free.\`key\`
 SET lease.version = LAST_INSERT_ID(free.next), lease.claim = :claim, lease.owner = :owner,
   lease.expires = ${now} + ${ttl}, lease.day = ${today}`;
-  const look = `SELECT ${now} AS clock, EXISTS (SELECT 1 FROM ${table} WHERE \`key\` = :key) AS present`;
+  const look = `SELECT ${now} AS clock, (SELECT claim FROM ${table} WHERE \`key\` = :key) AS holder`;
   const insert = `INSERT INTO ${table} (\`key\`, claim, owner, version, expires, day)
 SELECT :key, :claim, :owner, LAST_INSERT_ID(${now}), ${now} + ${ttl}, ${today} FROM DUAL WHERE ${notLate}`;
   const bump = `INSERT INTO ${table} (\`key\`, claim, owner, version, expires, day)
@@ -62,7 +62,8 @@ VALUES ('', '', 'layout of dlock', ${layout}, ${2n ** 63n - 1n}, 2147483647) ON 
       if (updated.affected > 0) return { token: updated.insertId };
       const [found] = (await run(look, { key: bindings.key })).rows;
       const clock = Number(found?.["clock"]);
-      if (Number(found?.["present"]) === 1) return { clock };
+      const holder = found?.["holder"] as Uint8Array | null | undefined;
+      if (holder) return { clock, holder: new TextDecoder().decode(holder) };
       try {
         const inserted = await run(insert, bindings);
         return inserted.affected > 0 ? { token: inserted.insertId } : { clock: bindings.deadline };
@@ -83,7 +84,7 @@ VALUES ('', '', 'layout of dlock', ${layout}, ${2n ** 63n - 1n}, 2147483647) ON 
 WHERE \`key\` = :key AND claim = :claim AND expires > ${now}`,
     giveUp: `UPDATE ${table} SET claim = '', expires = 0 WHERE \`key\` = :key AND claim = :claim`,
     remaining: `SELECT \`key\`, (expires - ${now}) / 1000 AS remaining FROM ${table} WHERE \`key\` IN (:keys)`,
-    holder: `SELECT owner, version AS token, (expires - ${now}) / 1000 AS remaining FROM ${table}
+    holder: `SELECT claim, owner, version AS token, (expires - ${now}) / 1000 AS remaining FROM ${table}
 WHERE \`key\` = :key AND claim <> '' AND expires > ${now}`,
     evict: `UPDATE ${table} SET claim = '', expires = 0 WHERE \`key\` = :key AND claim <> '' AND expires > ${now}`,
     sweep: `DELETE lease FROM (

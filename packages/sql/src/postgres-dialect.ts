@@ -6,15 +6,19 @@ const layout = 1;
 const lockNotAvailable = "55P03";
 
 // The clock as it is when a row is looked at: `now()` is that of the transaction's start.
-const now = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)";
-const today = "CAST(extract(epoch FROM clock_timestamp()) AS bigint) / 86400";
+export const now: string = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)";
+export const today: string = "CAST(extract(epoch FROM clock_timestamp()) AS bigint) / 86400";
 // An index is of no use against a clock that goes on.
 const yesterday = "CAST(extract(epoch FROM statement_timestamp()) AS bigint) / 86400 - 1";
-const dayAgo = "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint) - 86400000000";
-const ttl = "CAST(:ttl AS bigint) * 1000";
-const notLate = `${now} < CAST(:deadline AS bigint)`;
+export const dayAgo: string = "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint) - 86400000000";
+export const ttl: string = "CAST(:ttl AS bigint) * 1000";
+export const notLate: string = `${now} < CAST(:deadline AS bigint)`;
 // For one statement, hence behind a pooler too. The rows of others are waited for no longer than their own statements take.
-const set = (name: string, value: string) => `setting AS (SELECT set_config('${name}', '${value}', true))`;
+export const set = (name: string, value: string): string =>
+  `setting AS (SELECT set_config('${name}', '${value}', true))`;
+/** Who waits is told with the commit. Whoever commits with a message waits for all others who do: hence the option. */
+export const told = (channel: string, notify: boolean, statement: string): string =>
+  notify ? `, ended AS (${statement} RETURNING key) SELECT pg_notify('${channel}', key) FROM ended` : statement;
 
 /**
  * PostgreSQL. Times are Unix µs, versions likewise or the version before plus one, whichever is larger.
@@ -40,14 +44,13 @@ export function postgresDialect(name: string, { notify = false }: { readonly not
   WHERE NOT EXISTS (SELECT 1 FROM ${table} WHERE key = :key) AND ${notLate}
   ON CONFLICT DO NOTHING RETURNING version
 )
-SELECT CAST((SELECT version FROM updated UNION ALL SELECT version FROM inserted) AS text) AS token, ${now} AS clock`;
+SELECT CAST((SELECT version FROM updated UNION ALL SELECT version FROM inserted) AS text) AS token, ${now} AS clock,
+  (SELECT claim FROM ${table} WHERE key = :key AND expires > ${now}) AS holder`;
   const bump = `INSERT INTO ${table} AS lease (key, claim, owner, version, expires, day)
 VALUES (:key, :claim, :owner, ${now}, 0, ${today}) ON CONFLICT (key) DO UPDATE SET claim = excluded.claim,
   owner = excluded.owner, version = greatest(lease.version + 1, excluded.version), day = excluded.day
 RETURNING version AS token`;
-  // Who waits is told with the commit. Whoever commits with a message waits for all others who do: hence the option.
-  const told = (update: string) =>
-    notify ? `, ended AS (${update} RETURNING ${table}.key) SELECT pg_notify('${name}', key) FROM ended` : update;
+  const tell = (update: string) => told(name, notify, update);
   return {
     layout,
     stored: storedKey,
@@ -69,8 +72,8 @@ VALUES ('', '', 'layout of dlock', ${layout}, ${2n ** 63n - 1n}, 2147483647) ON 
     async take(run, bindings) {
       try {
         const [row] = (await run(take, bindings)).rows;
-        const { token, clock } = row as { readonly token: string | null; readonly clock: string };
-        return { token: token === null ? undefined : BigInt(token), clock: Number(clock) };
+        const { token, clock, holder } = row as Readonly<Record<"token" | "holder", string | null> & { clock: string }>;
+        return { token: token === null ? undefined : BigInt(token), clock: Number(clock), holder: holder ?? undefined };
       } catch (error) {
         // Somebody else inserts the row, and has yet to commit.
         if (codeOf(error) === lockNotAvailable) return {};
@@ -87,12 +90,12 @@ WHERE key = :key AND claim = :claim AND expires > ${now}`,
     raise: `UPDATE ${table} SET version = greatest(version, CAST(:floor AS bigint))
 WHERE key = :key AND claim = :claim AND expires > ${now}`,
     // A crash of the server may undo it: the lease then ends by itself.
-    giveUp: `WITH ${set("synchronous_commit", "off")}${told(`
+    giveUp: `WITH ${set("synchronous_commit", "off")}${tell(`
 UPDATE ${table} SET claim = '', expires = 0 FROM setting WHERE key = :key AND claim = :claim`)}`,
     remaining: `SELECT key, (expires - ${now}) / 1000.0 AS remaining FROM ${table} WHERE key IN (:keys)`,
-    holder: `SELECT owner, version AS token, (expires - ${now}) / 1000.0 AS remaining FROM ${table}
+    holder: `SELECT claim, owner, version AS token, (expires - ${now}) / 1000.0 AS remaining FROM ${table}
 WHERE key = :key AND claim <> '' AND expires > ${now}`,
-    evict: `WITH ${set("lock_timeout", "1s")}${told(`
+    evict: `WITH ${set("lock_timeout", "1s")}${tell(`
 UPDATE ${table} SET claim = '', expires = 0 FROM setting WHERE key = :key AND claim <> '' AND expires > ${now}`)}`,
     sweep: `DELETE FROM ${table} WHERE key IN (SELECT key FROM ${table}
 WHERE day < ${yesterday} AND version < ${dayAgo} AND expires < ${dayAgo} LIMIT 128 FOR UPDATE SKIP LOCKED)`,

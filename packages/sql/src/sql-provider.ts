@@ -13,12 +13,14 @@ import {
 } from "@dlock/core";
 import { Connector } from "./connector.js";
 import { fileSource, type KnexLike, lentSource, type Source } from "./knex-client.js";
+import { HolderTable } from "./holder-table.js";
 import { LeaseProvider } from "./lease-provider.js";
 import { LeaseTable } from "./lease-table.js";
 import { settingsOf, type SqlOptions, sqliteSettingsOf } from "./options.js";
 import { knexSource, type ServerSource, urlSource } from "./server-source.js";
 import { SqliteDatabase } from "./sqlite-database.js";
 import { sqliteDialect } from "./sqlite-dialect.js";
+import { sqliteHolders } from "./sqlite-holders.js";
 import { type Driver, drivers, loadDriver } from "./sqlite-driver.js";
 import { strategies } from "./strategies.js";
 import { parseUrl } from "./url.js";
@@ -98,14 +100,17 @@ const guarantees: Guarantees = {
   alive: "lease",
   order: "none",
   waiting: "poll",
-  modes: ["exclusive"],
+  modes: ["exclusive", "shared", "semaphore"],
 };
 
 function openFile(source: Source, options: SqlOptions): SqlProvider {
   const { table, emit } = sqliteSettingsOf(options);
   const leases = new LeaseTable(new SqliteDatabase(source, emit), sqliteDialect(table), table);
   // Reading disturbs no writer.
-  return new LeaseProvider(leases, guarantees, { shortest: 5, longest: 50 });
+  return new LeaseProvider(leases, new HolderTable(leases, sqliteHolders(table)), guarantees, {
+    shortest: 5,
+    longest: 50,
+  });
 }
 
 function isKnex(where: unknown): where is KnexLike {

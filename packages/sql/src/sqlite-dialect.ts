@@ -2,8 +2,8 @@ import type { VersionDialect } from "./dialect.js";
 
 const layout = 1;
 
-const now = "CAST(round(unixepoch('subsec') * 1000) AS INTEGER)";
-const day = 24 * 60 * 60 * 1000;
+export const now: string = "CAST(round(unixepoch('subsec') * 1000) AS INTEGER)";
+export const day: number = 24 * 60 * 60 * 1000;
 
 /**
  * SQLite. Times are Unix ms, versions Unix µs or the version before plus one, whichever is larger.
@@ -45,7 +45,9 @@ VALUES ('', '', 'layout of dlock', ${layout}, ${2n ** 63n - 1n}) ON CONFLICT DO 
     // Statements run within the call: none of them can be late.
     async take(run, { key, claim, owner, ttl }) {
       const [lease] = (await run(take, { key, claim, owner, ttl })).rows;
-      return { token: lease && BigInt(String(lease["token"])) };
+      if (lease) return { token: BigInt(String(lease["token"])) };
+      const [held] = (await run(`SELECT claim FROM ${table} WHERE key = :key AND expires > ${now}`, { key })).rows;
+      return { holder: held && String(held["claim"]) };
     },
     renew: `UPDATE ${table} SET expires = ${now} + CAST(:ttl AS INTEGER)
 WHERE key = :key AND claim = :claim AND expires > ${now} RETURNING 1 AS renewed`,
@@ -54,7 +56,7 @@ WHERE key = :key AND claim = :claim AND expires > ${now} RETURNING 1 AS raised`,
     giveUp: `UPDATE ${table} SET claim = '', expires = 0 WHERE key = :key AND claim = :claim RETURNING 1 AS ended`,
     remaining: `SELECT key, expires - ${now} AS remaining FROM ${table}
 WHERE key IN (SELECT value FROM json_each(:keys))`,
-    holder: `SELECT owner, CAST(version AS TEXT) AS token, expires - ${now} AS remaining FROM ${table}
+    holder: `SELECT claim, owner, CAST(version AS TEXT) AS token, expires - ${now} AS remaining FROM ${table}
 WHERE key = :key AND claim <> '' AND expires > ${now}`,
     evict: `UPDATE ${table} SET claim = '', expires = 0
 WHERE key = :key AND claim <> '' AND expires > ${now} RETURNING 1 AS ended`,

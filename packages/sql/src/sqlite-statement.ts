@@ -2,7 +2,8 @@ import type { Bindings, Row } from "./database.js";
 import type { Connection } from "./knex-client.js";
 
 /**
- * One statement in a transaction of its own, start to end within this call. Not left to autocommit: under libsql a
+ * One statement, or several that belong together, with a semicolon at the end of a line between them, in a transaction of
+ * their own, start to end within this call; the rows of the last one. Not left to autocommit: under libsql a
  * prepared statement that met a locked database stays open, and what follows it on the connection reports success, is
  * not committed and keeps everybody else out. `exec` leaves nothing open, and after BEGIN IMMEDIATE nothing is busy.
  */
@@ -10,9 +11,12 @@ export function runAlone(connection: Connection, sql: string, bindings: Bindings
   if (sql.startsWith("SELECT")) return connection.prepare(sql).all(bindings) as Row[];
   connection.exec("BEGIN IMMEDIATE");
   try {
-    const statement = connection.prepare(sql);
-    const rows = statement.reader ? statement.all(bindings) : [];
-    if (!statement.reader) statement.run(bindings);
+    let rows: readonly unknown[] = [];
+    for (const one of sql.split(";\n")) {
+      const statement = connection.prepare(one);
+      rows = statement.reader ? statement.all(bindings) : [];
+      if (!statement.reader) statement.run(bindings);
+    }
     connection.exec("COMMIT");
     return rows as Row[];
   } catch (error) {

@@ -1,7 +1,7 @@
 import { Connector } from "./connector.js";
 import { Counters } from "./counters.js";
 import { lend } from "./lent.js";
-import { lockRows, type LockRows } from "./lock-row.js";
+import { gateOf, lockRows, type LockRows } from "./lock-row.js";
 import { codeOf } from "./server-failure.js";
 import { knexSource } from "./server-source.js";
 import type { OwnTransaction } from "./transaction.js";
@@ -15,11 +15,12 @@ export async function lockRow(trx: OwnTransaction, wait: TransactionWait): Promi
   await trx.checkIsolation();
   const sql = lockRows(trx.family === "mysql" ? "mysql" : "postgres", wait.table);
   const { value: rows, giveBack } = lend(trx, `for-update ${wait.table}`, () => new Rows(trx, wait.table, sql));
-  const take = sql.take.replace(":key", "?");
+  const take = sql.take.exclusive.replace(":key", "?").replace(":gate", "?");
+  const gate = trx.family === "postgres" ? [gateOf(wait.table, wait.key)] : [];
   const attempt = async (deadline: number) => {
     // Each time, for rows are tidied away. To look for one that is not there would lock the gap in which others insert it.
     await rows.ensure(wait.key, deadline);
-    return (await trx.count(take, [trx.stored(wait.key)])) > 0;
+    return (await trx.count(take, [trx.stored(wait.key), ...gate])) > 0;
   };
   try {
     await contend(wait, attempt, poll());
@@ -37,7 +38,7 @@ class Rows {
 
   constructor({ client }: OwnTransaction, table: string, sql: LockRows) {
     this.#connector = new Connector(knexSource({ client }));
-    this.#counters = new Counters(this.#connector, table, sql);
+    this.#counters = new Counters(this.#connector, table, [sql]);
     this.#sql = sql;
   }
 

@@ -3,8 +3,11 @@ import { Announcements } from "./announcements.js";
 import type { Connector } from "./connector.js";
 import { LeaseProvider } from "./lease-provider.js";
 import { LeaseTable } from "./lease-table.js";
+import { HolderTable } from "./holder-table.js";
 import { mysqlDialect } from "./mysql-dialect.js";
+import { mysqlHolders } from "./mysql-holders.js";
 import { postgresDialect } from "./postgres-dialect.js";
+import { postgresHolders } from "./postgres-holders.js";
 import { ServerDatabase } from "./server-database.js";
 import type { VersionProvider } from "./sql-provider.js";
 import type { Parts } from "./strategies.js";
@@ -16,23 +19,30 @@ const guarantees: Guarantees = {
   alive: "lease",
   order: "none",
   waiting: "poll",
-  modes: ["exclusive"],
+  modes: ["exclusive", "shared", "semaphore"],
 };
 /** Statements are short: more connections than this only help who takes hundreds of locks at once. */
 const connectionsByDefault = 4;
 const pace = { shortest: 10, longest: 100 };
 
-/** The table of leases of a server. */
-function leaseTable(connector: Connector, table: string, connections: number, notify = false): LeaseTable {
+/** The tables of a server. */
+function tables(connector: Connector, table: string, connections: number, notify = false): [LeaseTable, HolderTable] {
   const postgres = connector.source.family === "postgres";
   const dialect = postgres ? postgresDialect(table, { notify }) : mysqlDialect(table);
-  return new LeaseTable(new ServerDatabase(connector, connections), dialect, table);
+  const leases = new LeaseTable(new ServerDatabase(connector, connections), dialect, table);
+  return [leases, new HolderTable(leases, postgres ? postgresHolders(table, { notify }) : mysqlHolders(table))];
 }
 
 export function openVersion({ connector, table, connections = connectionsByDefault, notify }: Parts): VersionProvider {
-  const leases = leaseTable(connector, table, connections, notify);
-  if (!notify) return new LeaseProvider(leases, guarantees, pace);
+  const [leases, holders] = tables(connector, table, connections, notify);
+  if (!notify) return new LeaseProvider(leases, holders, guarantees, pace);
   if (connector.source.family !== "postgres")
     throw new LockConfigError("notify", true, "false: only PostgreSQL has NOTIFY");
-  return new LeaseProvider(leases, { ...guarantees, waiting: "push" }, pace, new Announcements(connector, table));
+  return new LeaseProvider(
+    leases,
+    holders,
+    { ...guarantees, waiting: "push" },
+    pace,
+    new Announcements(connector, table),
+  );
 }

@@ -6,11 +6,13 @@ export interface Pace {
   readonly longest: number;
 }
 
-/** ms `remaining` of the leases of some keys; what is left out is free. */
-export type Look = (keys: readonly string[], until: number) => Promise<ReadonlyMap<string, number>>;
+/** What there is to see of some keys; what is left out is free. */
+export type Look<Seen = number> = (keys: readonly string[], until: number) => Promise<ReadonlyMap<string, Seen>>;
 
-interface Wait {
+interface Wait<Seen> {
   readonly key: string;
+  /** ms. */
+  left(seen: Seen): number;
   /** Monotonic ms of the next look. */
   due: number;
   pause: number;
@@ -25,24 +27,28 @@ const together = 5;
 const patience = 1_000;
 
 /** The waits of this process for leases to end: one look for all that are due, one at a time, with jitter, at the latest when a lease ends. */
-export class Watch {
-  readonly #look: Look;
-  readonly #waits = new Set<Wait>();
+export class Watch<Seen = number> {
+  readonly #look: Look<Seen>;
+  readonly #waits = new Set<Wait<Seen>>();
   #pace: Pace;
   #stir = new AbortController();
   #running = false;
 
-  constructor(look: Look, pace: Pace) {
+  constructor(look: Look<Seen>, pace: Pace) {
     this.#look = look;
     this.#pace = pace;
   }
 
-  /** Until the lease of the key has ended, or the signal aborts. Whether it had to be waited for. Rejects when looking fails. */
-  wait(key: string, signal: Signal): Promise<boolean> {
+  /**
+   * Until nothing is `left` of what is seen of the key, or the signal aborts. Whether it had to be waited for. Rejects when
+   * looking fails.
+   */
+  wait(key: string, signal: Signal, left: (seen: Seen) => number = Number): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const abort = (): void => wait.end();
-      const wait: Wait = {
+      const wait: Wait<Seen> = {
         key,
+        left,
         due: monotonicNow(),
         pause: this.#pace.shortest,
         held: false,
@@ -96,13 +102,14 @@ export class Watch {
     for (const wait of due) wait.due = Number.POSITIVE_INFINITY;
     try {
       const leases = await this.#look([...keys], monotonicNow() + patience);
-      for (const wait of due) this.#tell(wait, leases.get(wait.key) ?? 0);
+      for (const wait of due) this.#tell(wait, leases.get(wait.key));
     } catch (error) {
       for (const wait of due) wait.end(error);
     }
   }
 
-  #tell(wait: Wait, remaining: number): void {
+  #tell(wait: Wait<Seen>, seen: Seen | undefined): void {
+    const remaining = seen === undefined ? 0 : wait.left(seen);
     if (remaining <= 0) return wait.end();
     wait.held = true;
     const next = monotonicNow() + Math.min(remaining, wait.pause * (0.5 + Math.random() / 2));

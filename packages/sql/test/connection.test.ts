@@ -208,6 +208,7 @@ describe.each(servers)("connections to $name", ({ database, postgres }) => {
 test("the token of a locked row is drawn first, and the connection proves after it that it has the lock", async () => {
   const steps: string[] = [];
   const counters = { draw: async () => (steps.push("draw"), 7n) };
+  const readers = {};
   let alive = true;
   const session = {
     run: async (sql: string) => {
@@ -215,8 +216,8 @@ test("the token of a locked row is drawn first, and the connection proves after 
       if (!alive) throw new LockBackendError("gone");
     },
   };
-  const wanted = { id: "k", key: "k", claim: "c", owner: "o" };
-  const rows = new ForUpdate("t", lockRows("postgres", "t"), counters as never);
+  const wanted = { id: "k", key: "k", claim: "c", owner: "o", mode: "exclusive" } as const;
+  const rows = new ForUpdate("t", lockRows("postgres", "t"), counters as never, readers as never);
   expect(await rows.draw(session as never, wanted, now() + 1_000)).toBe(7n);
   expect(steps).toEqual(["draw", "SELECT 1"]);
   alive = false;

@@ -24,9 +24,9 @@ conformance(test.concurrent, {
     alive: "lease",
     order: "none",
     waiting: "poll",
-    modes: ["exclusive"],
+    modes: ["exclusive", "shared", "semaphore"],
   },
-  offers: ["inspect", "forceRelease", "waitTurn", "raise"],
+  offers: ["inspect", "forceRelease", "waitTurn", "raise", "downgrade"],
   // Processes come and go while they are measured.
   timing: { ttl: 600, slack: 900 },
   open,

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { LockBackendError, LockClosedError, LockConfigError } from "@dlock/core";
+import { LockBackendError, LockClosedError } from "@dlock/core";
 import { expect, test } from "vitest";
 import { ask, claim, directory, foreign, now, open, sleep } from "./store.js";
 
@@ -143,12 +143,6 @@ test("keys are told apart byte by byte", async () => {
   ];
   for (const key of keys) expect(await ask(claim(provider, key))).toBeTypeOf("bigint");
   for (const key of keys) expect(await ask(claim(provider, key))).toBeUndefined();
-});
-
-test("modes that the table cannot keep are refused before anything is touched", () => {
-  const provider = open("/nowhere/locks.db");
-  expect(() => claim(provider, "key", 1_000, { mode: "shared" })).toThrow(LockConfigError);
-  expect(() => claim(provider, "key", 1_000, { limit: 2 })).toThrow(LockConfigError);
 });
 
 test("waitTurn returns when the lease was given up, ends, or is waited for no longer", async () => {

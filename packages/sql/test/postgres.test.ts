@@ -149,11 +149,15 @@ describe.runIf(isSelected("postgres"))("on postgres, strategy version", async ()
   );
 
   test("a role that may not create tables uses the ones that are there, and is told when they are not", async () => {
-    const rows = sqlProvider({ url: database.url }, { strategy: "for-update" });
-    await rows.createSchema();
-    await rows.close();
+    for (const strategy of ["version", "for-update", "advisory"] as const) {
+      const owner = sqlProvider({ url: database.url }, { strategy });
+      await owner.createSchema();
+      await owner.close();
+    }
     await database.query("CREATE ROLE modest LOGIN PASSWORD 'modest'");
-    await database.query("GRANT SELECT, INSERT, UPDATE, DELETE ON dlock_leases, dlock_leases_rows TO modest");
+    await database.query(
+      "GRANT SELECT, INSERT, UPDATE, DELETE ON dlock_leases, dlock_leases_holders, dlock_leases_rows, dlock_leases_readers TO modest",
+    );
     onTestFinished(async () => void (await database.query("DROP OWNED BY modest; DROP ROLE modest")));
     const url = new URL(database.url);
     [url.username, url.password] = ["modest", "modest"];

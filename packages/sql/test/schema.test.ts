@@ -18,6 +18,16 @@ CREATE INDEX IF NOT EXISTS "dlock_leases_version" ON "dlock_leases" (version);
 
 INSERT INTO "dlock_leases" (key, claim, owner, version, expires)
 VALUES ('', '', 'layout of dlock', 1, 9223372036854775807) ON CONFLICT DO NOTHING;
+
+CREATE TABLE IF NOT EXISTS "dlock_leases_holders" (
+  key TEXT NOT NULL COLLATE BINARY,   -- the lock, of a lease that several share
+  claim TEXT NOT NULL COLLATE BINARY, -- one of those who share it
+  company TEXT NOT NULL,              -- what the lease has in place of a claim while they do; "writer": it waits to write
+  owner TEXT NOT NULL,                -- the label of that claim, for people
+  token INTEGER NOT NULL,             -- its fencing token
+  expires INTEGER NOT NULL,           -- when its time ends, in Unix ms; the lease lasts as long as the last one
+  PRIMARY KEY (key, claim)
+) STRICT, WITHOUT ROWID;
 `;
 
 test("the layout of the table is the one that other releases know", () => {

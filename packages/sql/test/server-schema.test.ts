@@ -18,6 +18,16 @@ CREATE INDEX IF NOT EXISTS "dlock_leases_day" ON "dlock_leases" (day);
 
 INSERT INTO "dlock_leases" (key, claim, owner, version, expires, day)
 VALUES ('', '', 'layout of dlock', 1, 9223372036854775807, 2147483647) ON CONFLICT DO NOTHING;
+
+CREATE TABLE IF NOT EXISTS "dlock_leases_holders" (
+  key text COLLATE "C",    -- the lock, of a lease that several share
+  claim text COLLATE "C",  -- one of those who share it
+  company text NOT NULL,   -- what the lease has in place of a claim while they do; "writer": it waits to write
+  owner text NOT NULL,     -- the label of that claim, for people
+  token bigint NOT NULL,   -- its fencing token
+  expires bigint NOT NULL, -- when its time ends, in microseconds since 1970; the lease lasts as long as the last one
+  PRIMARY KEY (key, claim)
+) WITH (fillfactor = 50);
 `;
 const mysqlLayout1 = `CREATE TABLE IF NOT EXISTS \`dlock_leases\` (
   \`key\` VARBINARY(515) NOT NULL PRIMARY KEY, -- the lock; the row without a key tells the layout
@@ -31,6 +41,16 @@ const mysqlLayout1 = `CREATE TABLE IF NOT EXISTS \`dlock_leases\` (
 
 INSERT INTO \`dlock_leases\` (\`key\`, claim, owner, version, expires, day)
 VALUES ('', '', 'layout of dlock', 1, 9223372036854775807, 2147483647) ON DUPLICATE KEY UPDATE day = 2147483647;
+
+CREATE TABLE IF NOT EXISTS \`dlock_leases_holders\` (
+  \`key\` VARBINARY(515) NOT NULL,             -- the lock, of a lease that several share
+  claim VARBINARY(100) NOT NULL,             -- one of those who share it
+  company VARBINARY(255) NOT NULL,           -- what the lease has in place of a claim while they do; "writer": it waits to write
+  owner TEXT CHARACTER SET utf8mb4 NOT NULL, -- the label of that claim, for people
+  token BIGINT NOT NULL,                     -- its fencing token
+  expires BIGINT NOT NULL,                   -- when its time ends, in microseconds since 1970; the lease lasts as long as the last one
+  PRIMARY KEY (\`key\`, claim)
+) ENGINE=InnoDB;
 `;
 
 test("the layout of the table is the one that other releases know", () => {

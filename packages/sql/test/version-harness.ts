@@ -8,12 +8,12 @@ export const guarantees: Guarantees = {
   alive: "lease",
   order: "none",
   waiting: "poll",
-  modes: ["exclusive"],
+  modes: ["exclusive", "shared", "semaphore"],
 };
 
 /** Of the strategy `version` on any server. No residue: rows of free and of dead keys stay for a day, so that their tokens go on from there. */
 export const shared: Pick<Harness, "offers" | "timing"> = {
-  offers: ["inspect", "forceRelease", "waitTurn", "raise"],
+  offers: ["inspect", "forceRelease", "waitTurn", "raise", "downgrade"],
   // Drivers and ninety laws share one process, on whatever machine it is.
   timing: { ttl: 800, slack: 800 },
 };

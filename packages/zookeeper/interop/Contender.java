@@ -3,6 +3,7 @@ import java.nio.file.Path;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.CuratorFrameworkFactory;
 import org.apache.curator.framework.recipes.locks.InterProcessMutex;
+import org.apache.curator.framework.recipes.locks.InterProcessReadWriteLock;
 import org.apache.curator.retry.RetryOneTime;
 
 /** contender.mjs for the JVM, with Curator: takes the same arguments but a path instead of a key, and says the same. */
@@ -20,22 +21,28 @@ public class Contender {
         say("ready");
         System.in.read();
         if (args[0].equals("hold")) {
-            new InterProcessMutex(client, path).acquire();
+            lock(client, path, args[3]).acquire();
             say("held " + System.nanoTime());
             System.in.read();
             System.in.read();
             return;
         }
-        Path counter = Path.of(args[3]);
-        int total = Integer.parseInt(args[4]), rest = Integer.parseInt(args[6]);
-        Thread[] threads = new Thread[Integer.parseInt(args[5])];
+        Path counter = Path.of(args[4]);
+        int total = Integer.parseInt(args[5]), rest = Integer.parseInt(args[7]);
+        Thread[] threads = new Thread[Integer.parseInt(args[6])];
         for (int n = 0; n < threads.length; n++) {
-            threads[n] = new Thread(() -> count(new InterProcessMutex(client, path), counter, total, rest));
+            threads[n] = new Thread(() -> count(lock(client, path, args[3]), counter, total, rest));
             threads[n].start();
         }
         for (Thread thread : threads) thread.join();
         client.close();
         say("done");
+    }
+
+    private static InterProcessMutex lock(CuratorFramework client, String path, String kind) {
+        if (kind.equals("mutex")) return new InterProcessMutex(client, path);
+        InterProcessReadWriteLock both = new InterProcessReadWriteLock(client, path);
+        return kind.equals("read") ? both.readLock() : both.writeLock();
     }
 
     private static void count(InterProcessMutex mutex, Path counter, int total, int rest) {

@@ -1,16 +1,17 @@
-// One process that contends: node contender.mjs count <url> <key> <file> <total> <at once> <rest in ms> | hold <url> <key>. Says "ready" and begins at the first line of its input.
+// One process that contends: node contender.mjs count <url> <key> <kind> <file> <total> <at once> <rest in ms> | hold <url> <key> <kind>, where kind is mutex, write or read. Says "ready" and begins at the first line of its input.
 import { readFile, writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
 import { createLocks } from "@dlock/core";
 
-const [mode, url, key, counter, total, atOnce, rest] = process.argv.slice(2);
-const locks = await createLocks({ url, sessionTimeout: 4_000 });
+const [mode, url, key, kind, counter, total, atOnce, rest] = process.argv.slice(2);
+const options = { mode: kind === "read" ? "shared" : "exclusive" };
+const locks = await createLocks({ url, sessionTimeout: 4_000, curator: kind === "mutex" ? "mutex" : "read-write" });
 
 /** Until the file, which no two may change at a time, says `total`. */
 async function count() {
   for (let found = 0; found < total;) {
-    const lock = await locks.acquire(key);
+    const lock = await locks.acquire(key, options);
     try {
       const from = process.hrtime.bigint();
       // Empty while somebody else writes it, which nobody may now.
@@ -29,7 +30,7 @@ const commands = createInterface({ input: process.stdin })[Symbol.asyncIterator]
 console.log("ready");
 await commands.next();
 if (mode === "hold") {
-  await locks.acquire(key);
+  await locks.acquire(key, options);
   console.log(`held ${process.hrtime.bigint()}`);
   await commands.next();
 } else {

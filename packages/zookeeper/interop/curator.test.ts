@@ -12,14 +12,23 @@ let zookeeper: StartedZooKeeper;
 let folder: string;
 const contenders: Contender[] = [];
 
+/** As what Curator's lock at the path is used: a mutex, or a side of a read-write lock. */
+type Kind = "mutex" | "write" | "read";
+
 /** One that takes the lock that Curator calls `/shop/<name>`, and dlock by its key. */
-function contender(mode: "count" | "hold", side: Side, name: string, ...more: readonly string[]): Contender {
+function contender(
+  mode: "count" | "hold",
+  side: Side,
+  name: string,
+  kind: Kind = "mutex",
+  ...more: readonly string[]
+): Contender {
   const where = {
     curator: [`127.0.0.1:${zookeeper.port}`, `${chroot}/${name}`],
     dlock: [zookeeper.url + chroot, decodeURIComponent(name)],
     "dlock without a line": [`${zookeeper.url}${chroot}?order=none`, decodeURIComponent(name)],
   };
-  const one = new Contender(side, [mode, ...where[side], ...more]);
+  const one = new Contender(side, [mode, ...where[side], kind, ...more]);
   contenders.push(one);
   return one;
 }
@@ -28,12 +37,12 @@ function contender(mode: "count" | "hold", side: Side, name: string, ...more: re
 async function contend(
   all: readonly (readonly [Side, string])[],
   total: number,
-  { each = 2, rest = 0 } = {},
+  { each = 2, rest = 0, kind = "mutex" }: { each?: number; rest?: number; kind?: Kind } = {},
 ): Promise<readonly Section[]> {
   const counter = join(await mkdtemp(join(folder, "run-")), "counter");
   await writeFile(counter, "0");
   const started = all.map(([side, name]) =>
-    contender("count", side, name, counter, String(total), String(each), String(rest)),
+    contender("count", side, name, kind, counter, String(total), String(each), String(rest)),
   );
   await Promise.all(started.map((one) => one.said("ready")));
   for (const one of started) one.begin();
@@ -115,6 +124,53 @@ describe.runIf(isSelected("zookeeper"))("JVMs with Apache Curator and processes 
     expect(overlaps(sections)).toEqual([]);
     expect(found(sections)).toEqual(upTo(200));
     for (const [side] of all) expect(share(sections, side)).toBeGreaterThan(0);
+  });
+
+  it("are writers of one read-write lock, one at a time", async () => {
+    const name = "paper";
+    const all = [
+      ["curator", name],
+      ["dlock", name],
+    ] as const;
+    const sections = await contend(all, 200, { kind: "write" });
+    expect(overlaps(sections)).toEqual([]);
+    expect(found(sections)).toEqual(upTo(200));
+    for (const [side] of all) expect(share(sections, side)).toBeGreaterThan(20);
+  });
+
+  it.each([
+    { holder: ["curator", "read"], waiter: ["dlock", "write"] },
+    { holder: ["dlock", "read"], waiter: ["curator", "write"] },
+    { holder: ["curator", "write"], waiter: ["dlock", "read"] },
+    { holder: ["dlock", "write"], waiter: ["curator", "read"] },
+    { holder: ["curator", "read"], waiter: ["dlock", "mutex"] },
+    { holder: ["curator", "write"], waiter: ["dlock", "mutex"] },
+  ] as const)("wait for readers and writers: $waiter for $holder", async ({ holder, waiter }) => {
+    const name = `door-${holder.join("-")}-${waiter.join("-")}`;
+    const [first, second] = [
+      contender("hold", holder[0], name, holder[1]),
+      contender("hold", waiter[0], name, waiter[1]),
+    ];
+    await Promise.all([first.said("ready"), second.said("ready")]);
+    first.begin();
+    await first.said("held");
+    second.begin();
+    const held = second.said("held");
+    const longer = new Promise((resolve) => setTimeout(resolve, 1_000, "waits"));
+    expect(await Promise.race([held, longer])).toBe("waits");
+    first.kill();
+    await held;
+  });
+
+  it("read together", async () => {
+    const readers = (["curator", "dlock", "curator", "dlock"] as const).map((side) =>
+      contender("hold", side, "book", "read"),
+    );
+    await Promise.all(readers.map((one) => one.said("ready")));
+    for (const one of readers) {
+      one.begin();
+      await one.said("held");
+    }
   });
 
   it.each([

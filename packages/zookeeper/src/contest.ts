@@ -1,14 +1,18 @@
-import type { ClaimRequest } from "@dlock/core";
-import { soleName } from "./contenders.js";
+import { type ClaimRequest, LockConfigError } from "@dlock/core";
+import { type Obstacle, obstacleTo } from "./admission.js";
+import { type Contender, contendersIn, soleName } from "./contenders.js";
 import { failedWith } from "./failure.js";
 import { inOrder, look, type Sight } from "./line.js";
 import type { Namespace } from "./namespace.js";
+import type { Settings } from "./options.js";
 import { OwnNode } from "./own-node.js";
 import { type Session, ZooKeeperError } from "./session.js";
 import { Turn } from "./turn.js";
 
 /** The line changed while it was looked at. */
 export const again: unique symbol = Symbol("again");
+/** Instead of a name. */
+const everybody = "";
 const orphan = Symbol("the lock's own node is missing");
 
 /** One claim's dealings with the line of its lock: its own node, and the one it waits for. */
@@ -17,17 +21,18 @@ export class Contest {
   readonly turn: Turn = new Turn();
   readonly #namespace: Namespace;
   readonly #parent: string;
-  readonly #waits: boolean;
+  readonly #request: ClaimRequest;
   readonly #sole: boolean;
-  /** Whose end we shall be told. */
+  /** Whose end we shall be told; `everybody`: that of any of those before us. */
   #watched: string | undefined;
 
-  constructor(namespace: Namespace, { key, owner, join }: ClaimRequest, order: "fifo" | "none") {
+  constructor(namespace: Namespace, request: ClaimRequest, { order, curator }: Pick<Settings, "order" | "curator">) {
     this.#namespace = namespace;
-    this.#parent = namespace.path(key);
-    this.#waits = join;
+    this.#parent = namespace.path(request.key);
+    this.#request = request;
     this.#sole = order === "none";
-    this.node = new OwnNode(this.#parent, owner, { sole: this.#sole, acl: namespace.acl });
+    const writer = curator === "mutex" ? "lock-" : "__WRIT__";
+    this.node = new OwnNode(this.#parent, { ...request, sole: this.#sole, writer, acl: namespace.acl });
   }
 
   /** What it saw when our node holds the lock; else `undefined`, and we are told when to look again. Rejects with NO_NODE when our node is gone. */
@@ -40,10 +45,28 @@ export class Contest {
     const line = await inOrder(session, this.#parent, sight.contenders);
     const place = line.findIndex(({ name }) => name === this.node.place?.name);
     if (place < 0) throw new ZooKeeperError("NO_NODE", `${this.node.path} is gone`, { noEffect: true });
+    const behind = line.slice(place + 1);
     // The sole node goes before all others, one of which may hold the lock already: it must not stay.
-    if (place === 0 && !(this.#sole && line.length > 1)) return sight;
-    if (this.#sole || !this.#waits) await this.withdraw(session);
-    return this.#watch(session, line.at(this.#sole ? -1 : place - 1)?.name ?? "");
+    const before = this.#sole ? behind : line.slice(0, place);
+    const obstacle = obstacleTo(this.#request, before);
+    if (obstacle === undefined) {
+      // They wait to be the first of those who wait.
+      if (this.#request.limit > 1 && behind.length > 0) this.node.touch(session).catch(() => {});
+      return sight;
+    }
+    if (this.#sole || !this.#request.join || obstacle.limit !== undefined) await this.withdraw(session);
+    if (obstacle.limit !== undefined) throw this.#otherLimit(obstacle.limit);
+    return this.#request.limit > 1
+      ? this.#watchPermits(session, obstacle, before)
+      : this.#watch(session, obstacle.node?.name ?? everybody);
+  }
+
+  /** The czxid that none of those can be older than who may hold beside us. */
+  async oldest(session: Session): Promise<bigint> {
+    const { mode, limit } = this.#request;
+    const own = this.node.place?.czxid ?? 0n;
+    if (mode === "exclusive" && limit === 1) return own;
+    return (await session.exists(this.#parent))?.czxid ?? own;
   }
 
   /** Resolves when nothing of ours is left. */
@@ -92,15 +115,38 @@ export class Contest {
 
   /** By reading it, not by asking whether it exists: a watch on a node that is not there would stay for ever. */
   async #watch(session: Session, name: string): Promise<undefined | typeof again> {
-    if (!this.#waits || this.#watched === name) return undefined;
+    if (!this.#request.join || this.#watched === name) return undefined;
     this.#watched = name;
     try {
-      await session.getData(`${this.#parent}/${name}`, this.#wake);
+      if (name === everybody) await session.getChildren(this.#parent, this.#wake);
+      else await session.getData(`${this.#parent}/${name}`, this.#wake);
       return undefined;
     } catch (error) {
       this.#watched = undefined;
       if (failedWith(error, "NO_NODE")) return again;
       throw error;
     }
+  }
+
+  /**
+   * The first of those who wait for a permit watches the line. Everybody else watches the one before it, who says so in its node
+   * when it holds; that may have been before it was watched, but then the line is not what it was any more.
+   */
+  async #watchPermits(
+    session: Session,
+    { node }: Obstacle,
+    before: readonly Contender[],
+  ): Promise<undefined | typeof again> {
+    if (!this.#request.join) return undefined;
+    const watched = this.#watch(session, node?.name ?? everybody);
+    const seen = session.getChildren(this.#parent);
+    const [answer, { children }] = await Promise.all([watched, seen]);
+    const there = new Set(contendersIn(children).map(({ name }) => name));
+    return before.every(({ name }) => there.has(name)) ? answer : again;
+  }
+
+  #otherLimit(inUse: number): LockConfigError {
+    const { key, limit } = this.#request;
+    return new LockConfigError("limit", limit, `${inUse}, which others use for this key at present`, key);
   }
 }

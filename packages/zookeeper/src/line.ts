@@ -1,6 +1,6 @@
 import { contendersIn, type Contender, isCounted, soleName } from "./contenders.js";
 import type { Fence } from "./fence.js";
-import type { Session } from "./session.js";
+import type { Session, Stat } from "./session.js";
 
 /** What was in one lock's node, and the offset of the fencing tokens, read in this order. */
 export interface Sight {
@@ -22,7 +22,9 @@ export async function inOrder(
 ): Promise<readonly Contender[]> {
   if (isCounted(contenders)) return contenders;
   const stats = await Promise.all(contenders.map(({ name }) => session.exists(`${parent}/${name}`)));
-  const ages = new Map(contenders.map(({ name }, place) => [name, name === soleName ? 0n : stats[place]?.czxid]));
+  const age = ({ name, czxid }: Contender, stat: Stat | undefined) =>
+    stat && (name === soleName ? 0n : (czxid ?? stat.czxid));
+  const ages = new Map(contenders.map((contender, place) => [contender.name, age(contender, stats[place])]));
   return contenders
     .filter(({ name }) => ages.get(name) !== undefined)
     .toSorted((one, other) => ((ages.get(one.name) ?? 0n) < (ages.get(other.name) ?? 0n) ? -1 : 1));

@@ -8,6 +8,8 @@ export interface ZooKeeperOptions {
   readonly tickTime?: number | undefined;
   /** `fifo` (default): who waits is served in order. `none`: whoever is first when it is free. */
   readonly order?: "fifo" | "none" | undefined;
+  /** Which lock of Apache Curator exclusive ones are: `mutex` (default), or the writers of a `read-write` lock. */
+  readonly curator?: "mutex" | "read-write" | undefined;
   /** Who may touch our nodes: `open` (default) everybody, `creator` whoever has the credentials in the URL. */
   readonly acl?: "open" | "creator" | undefined;
   /** Hears what the provider reports about itself. Must not throw. */
@@ -18,25 +20,34 @@ export interface Settings {
   readonly sessionTimeout: number;
   readonly tickTime: number | undefined;
   readonly order: "fifo" | "none";
+  readonly curator: "mutex" | "read-write";
   readonly acl: "open" | "creator";
   readonly emit: ProviderContext["emit"];
 }
 
-export const optionFields: readonly string[] = ["sessionTimeout", "tickTime", "order", "acl"];
+export const optionFields: readonly string[] = ["sessionTimeout", "tickTime", "order", "curator", "acl"];
 const longest = 2 ** 31 - 1;
 
 /** The options, checked and complete. */
 export function settingsOf(options: ZooKeeperOptions, { auth }: Pick<Address, "auth">): Settings {
   checkFields("options", options, [...optionFields, "emit"]);
-  const { sessionTimeout = 30_000, tickTime, order = "fifo", acl = "open", emit = () => {} } = options;
+  const {
+    sessionTimeout = 30_000,
+    tickTime,
+    order = "fifo",
+    curator = "mutex",
+    acl = "open",
+    emit = () => {},
+  } = options;
   checkTime("sessionTimeout", sessionTimeout);
   if (tickTime !== undefined) checkTime("tickTime", tickTime);
   checkOneOf("order", order, ["fifo", "none"] as const);
+  checkOneOf("curator", curator, ["mutex", "read-write"] as const);
   checkOneOf("acl", acl, ["open", "creator"] as const);
   if (acl === "creator" && auth.length === 0)
     throw new LockConfigError("acl", acl, `"open", as the URL has no user:password@`);
   if (typeof emit !== "function") throw new LockConfigError("emit", emit, "a function");
-  return { sessionTimeout, tickTime, order, acl, emit };
+  return { sessionTimeout, tickTime, order, curator, acl, emit };
 }
 
 function checkTime(field: string, value: unknown): void {

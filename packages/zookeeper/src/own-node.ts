@@ -1,11 +1,21 @@
-import { soleName } from "./contenders.js";
+import { contenderOf, downgradedName, soleName, stemOf, type Terms } from "./contenders.js";
 import { failedWith } from "./failure.js";
 import { type Acl, type Session, type Watch, ZooKeeperError } from "./session.js";
 import { untilConnected } from "./until-connected.js";
 
 interface Place {
   readonly name: string;
+  /** Of the node that was first there. */
   readonly czxid: bigint;
+}
+
+/** What one's node is to be. */
+export interface NodeTerms extends Terms {
+  readonly owner: string;
+  readonly acl: readonly Acl[];
+  /** What exclusive ones are called; the sole one by that name alone. */
+  readonly writer: string;
+  readonly sole: boolean;
 }
 
 /** The ephemeral node of one claim, from before it is asked for until it is certainly gone. */
@@ -13,22 +23,23 @@ export class OwnNode {
   /** Where it is, as far as the server has said. */
   place: Place | undefined;
   readonly #parent: string;
-  readonly #sole: boolean;
-  readonly #owner: string;
-  readonly #acl: readonly Acl[];
+  readonly #terms: NodeTerms;
   #guid: string = crypto.randomUUID();
   /** Something of it was sent, and nobody knows what became of it. */
   #doubtful = false;
 
-  constructor(parent: string, owner: string, how: { readonly sole: boolean; readonly acl: readonly Acl[] }) {
+  constructor(parent: string, terms: NodeTerms) {
     this.#parent = parent;
-    this.#sole = how.sole;
-    this.#acl = how.acl;
-    this.#owner = owner;
+    this.#terms = terms;
+  }
+
+  get #sole(): boolean {
+    return this.#terms.sole;
   }
 
   get #data(): Uint8Array {
-    return Buffer.from(this.#sole ? `${this.#guid} ${this.#owner}` : this.#owner);
+    const { sole, owner } = this.#terms;
+    return Buffer.from(sole ? `${this.#guid} ${owner}` : owner);
   }
 
   get path(): string {
@@ -42,10 +53,11 @@ export class OwnNode {
 
   /** Rejects with NO_NODE when its parent is missing, with NODE_EXISTS when another sole node is there. */
   async create(session: Session): Promise<void> {
-    const name = this.#sole ? soleName : `_c_${this.#guid}-lock-`;
-    const kind = this.#sole ? "ephemeral" : "ephemeral-sequential";
+    const { sole, writer, acl } = this.#terms;
+    const name = sole ? soleName : stemOf(this.#guid, this.#terms, writer);
+    const kind = sole ? "ephemeral" : "ephemeral-sequential";
     try {
-      const made = await session.create(`${this.#parent}/${name}`, this.#data, { kind, acl: this.#acl });
+      const made = await session.create(`${this.#parent}/${name}`, this.#data, { kind, acl });
       this.place = { name: made.path.slice(this.#parent.length + 1), czxid: made.czxid };
     } catch (error) {
       this.#doubtful = !(error instanceof ZooKeeperError && error.noEffect);
@@ -79,6 +91,28 @@ export class OwnNode {
       }
       this.place = undefined;
     });
+  }
+
+  /** Puts a reader in its place, in one step; resolves when that is certain, however many connections it takes. Rejects with NO_NODE when it is gone. */
+  async downgrade(session: Session): Promise<void> {
+    await untilConnected(session, async () => {
+      if (this.#doubtful) await this.find(session);
+      if (this.place === undefined) throw new ZooKeeperError("NO_NODE", "the node is gone", { noEffect: true });
+      if (contenderOf(this.place.name)?.mode === "shared") return session.heartbeat(this.path);
+      const name = downgradedName(this.#guid, this.place);
+      try {
+        await session.replace(this.path, `${this.#parent}/${name}`, this.#data, this.#terms.acl);
+      } catch (error) {
+        this.#doubtful = !(error instanceof ZooKeeperError && error.noEffect);
+        throw error;
+      }
+      this.place = { ...this.place, name };
+    });
+  }
+
+  /** Tells who watches it that it holds. Who does not hear of it hears of its end. */
+  async touch(session: Session): Promise<void> {
+    await untilConnected(session, () => session.setData(this.path, this.#data, -1));
   }
 
   /** Its session is over. What the server may still have of it belongs to nobody, so that another one must not be taken for it. */
@@ -125,7 +159,7 @@ export class OwnNode {
       const name = children.find((child) => child.startsWith(`_c_${this.#guid}-`));
       if (name === undefined) return undefined;
       const { stat } = await session.getData(`${this.#parent}/${name}`);
-      return { name, czxid: stat.czxid };
+      return { name, czxid: contenderOf(name)?.czxid ?? stat.czxid };
     } catch (error) {
       return absent(error);
     }

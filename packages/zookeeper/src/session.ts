@@ -8,7 +8,7 @@ import * as operations from "./session/operation.js";
 import { type Stat, statOf } from "./session/stat.js";
 import type { Answer, Credentials, Server } from "./session/terms.js";
 import { type Watch, Watches } from "./session/watches.js";
-import { ZooKeeperError } from "./session/zookeeper-error.js";
+import { refusal, ZooKeeperError } from "./session/zookeeper-error.js";
 
 export type { Credentials, Server } from "./session/terms.js";
 export type { Acl, NodeKind } from "./session/operation.js";
@@ -193,6 +193,15 @@ export class Session {
   /** Version -1: whichever it has. */
   delete(path: string, version: number): Promise<void> {
     return this.#call(operations.remove(path, version), () => {});
+  }
+
+  /** Deletes the node and makes an ephemeral one, both or neither. */
+  async replace(path: string, by: string, data: Uint8Array, acl: readonly Acl[]): Promise<void> {
+    const read = ({ payload }: Answer<{ results: { err?: number }[] }>) => payload.results.map(({ err = 0 }) => err);
+    const codes = await this.#call(operations.replace(path, by, data, acl), read);
+    // 0 in those before the one that failed.
+    const failed = codes.find((code) => code !== 0);
+    if (failed !== undefined) throw refusal(failed, `replace ${path}`);
   }
 
   /** Later reads see what the leader had committed by now. */

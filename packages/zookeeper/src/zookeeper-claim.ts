@@ -10,12 +10,13 @@ import {
 import { again, Contest } from "./contest.js";
 import type { Deployment } from "./deployment.js";
 import { failedWith, failure } from "./failure.js";
-import type { OwnNode } from "./own-node.js";
 import type { Session } from "./session.js";
 import { untilConnected } from "./until-connected.js";
 
 /** One contender for one lock, in the one session that its node belongs to. */
 export class ZooKeeperClaim implements SessionClaim {
+  /** There where readers are. */
+  readonly downgrade?: () => Promise<boolean>;
   readonly #deployment: Deployment;
   readonly #request: ClaimRequest;
   readonly #contest: Contest;
@@ -27,6 +28,8 @@ export class ZooKeeperClaim implements SessionClaim {
   #stopListening: () => void = () => {};
   /** The one that is under way; later calls join it. */
   #attempt: Promise<FencingToken | undefined> | undefined;
+  /** A downgrade that is under way: the node has either name. */
+  #changing: Promise<void> | undefined;
   /** Whether that began without a place in line. */
   #fresh = false;
   /** Monotonic ms after which nobody waits for it any more. */
@@ -37,7 +40,8 @@ export class ZooKeeperClaim implements SessionClaim {
   constructor(deployment: Deployment, request: ClaimRequest) {
     this.#deployment = deployment;
     this.#request = request;
-    this.#contest = new Contest(deployment.namespace, request, deployment.settings.order);
+    this.#contest = new Contest(deployment.namespace, request, deployment.settings);
+    if (deployment.settings.order === "fifo" && request.limit === 1) this.downgrade = () => this.#downgrade();
   }
 
   get lost(): Signal {
@@ -69,15 +73,15 @@ export class ZooKeeperClaim implements SessionClaim {
   }
 
   renew(ttl: number): Promise<boolean> {
-    return this.#whileHeld(ttl, (session, { path }) => session.heartbeat(path));
+    return this.#whileHeld(ttl, (session) => this.#prove(session));
   }
 
   raise(floor: FencingToken): Promise<boolean> {
     const { fence } = this.#deployment.namespace;
-    return this.#whileHeld(this.#request.ttl, async (session, { path, place }) => {
-      await session.heartbeat(path);
+    return this.#whileHeld(this.#request.ttl, async (session) => {
+      await this.#prove(session);
       // Later nodes have a larger czxid.
-      await fence.raise(session, floor - (place?.czxid ?? 0n));
+      await fence.raise(session, floor - (await this.#contest.oldest(session)));
     });
   }
 
@@ -96,12 +100,12 @@ export class ZooKeeperClaim implements SessionClaim {
   }
 
   /** Whether it still holds after the work, which begins with an answer of the leader about our node. */
-  async #whileHeld(ttl: number, work: (session: Session, node: OwnNode) => Promise<void>): Promise<boolean> {
+  async #whileHeld(ttl: number, work: (session: Session) => Promise<void>): Promise<boolean> {
     const session = this.#session;
     if (session === undefined || !this.#holds) return false;
     try {
       const until = monotonicNow() + Math.max(ttl / 3, 5);
-      await untilConnected(session, () => work(session, this.#contest.node), until);
+      await untilConnected(session, () => work(session), until);
     } catch (error) {
       if (failedWith(error, "NO_NODE", "SESSION_LOST")) this.#lose(error);
       else if (this.#holds) throw failure(error, this.#request.key);
@@ -150,7 +154,7 @@ export class ZooKeeperClaim implements SessionClaim {
   async #look(session: Session): Promise<FencingToken | undefined | typeof again> {
     const { node } = this.#contest;
     if (this.#token !== undefined) {
-      await session.heartbeat(node.path);
+      await this.#prove(session);
       return this.#token;
     }
     if (node.doubtful) await node.find(session);
@@ -161,8 +165,62 @@ export class ZooKeeperClaim implements SessionClaim {
     const { czxid } = node.place;
     const token = czxid + (sight.offset ?? (await fence.begin(session, czxid)));
     if (this.#released || this.lost.aborted) return undefined;
-    this.#stopKeeping = node.keep(session, () => this.#lose(new Error("the node of the claim is gone")));
+    this.#keep(session);
     return (this.#token = token);
+  }
+
+  #keep(session: Session): void {
+    this.#stopKeeping = this.#contest.node.keep(session, () => this.#lose(new Error("the node of the claim is gone")));
+  }
+
+  /** The leader says that our node is there, by whichever name. */
+  async #prove(session: Session): Promise<void> {
+    for (;;) {
+      await this.#settled();
+      const { path } = this.#contest.node;
+      try {
+        return await session.heartbeat(path);
+      } catch (error) {
+        await this.#settled();
+        if (path === this.#contest.node.path || !failedWith(error, "NO_NODE")) throw error;
+      }
+    }
+  }
+
+  /** It goes on until its outcome is certain, also when nobody waits for that any more. */
+  async #downgrade(): Promise<boolean> {
+    const session = this.#session;
+    if (session === undefined || !this.#holds) return false;
+    const until = monotonicNow() + Math.max(this.#request.ttl / 3, 5);
+    const change = (this.#changing ??= this.#become(session).finally(() => (this.#changing = undefined)));
+    try {
+      await settleBy(
+        () => change,
+        until,
+        () => this.#error("did not answer in time"),
+        { background: false },
+      );
+    } catch (error) {
+      if (this.#holds) throw failure(error, this.#request.key);
+    }
+    return this.#holds;
+  }
+
+  /** When the node has one name. */
+  async #settled(): Promise<void> {
+    await this.#changing?.catch(() => {});
+  }
+
+  async #become(session: Session): Promise<void> {
+    // What it asks about is about to go.
+    this.#stopKeeping();
+    try {
+      await this.#contest.node.downgrade(session);
+    } catch (error) {
+      if (failedWith(error, "NO_NODE", "SESSION_LOST")) this.#lose(error);
+      throw error;
+    }
+    if (this.#holds) this.#keep(session);
   }
 
   #belongTo(session: Session): void {
@@ -203,6 +261,7 @@ export class ZooKeeperClaim implements SessionClaim {
     this.#contest.turn.now();
     // Else nothing was sent, and nothing will be.
     if (this.#session !== undefined) await this.#attempt?.catch(() => {});
+    await this.#settled();
     const session = this.#session;
     try {
       // Else the servers took the node away, or will.

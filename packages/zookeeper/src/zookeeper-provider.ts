@@ -3,12 +3,15 @@ import {
   type ClaimRequest,
   type FencingToken,
   type Guarantees,
+  type HolderStatus,
   type LockProvider,
   type LockStatus,
   monotonicNow,
   requireModes,
   type SessionClaim,
+  type WaiterStatus,
 } from "@dlock/core";
+import { holdersIn } from "./admission.js";
 import type { Contender } from "./contenders.js";
 import { Deployment } from "./deployment.js";
 import { failedWith, failure } from "./failure.js";
@@ -61,7 +64,8 @@ class SessionProvider implements ZooKeeperProvider {
       alive: "session",
       order: deployment.settings.order,
       waiting: "push",
-      modes: ["exclusive"],
+      // Those without a line have one node for all, which one of them makes.
+      modes: deployment.settings.order === "none" ? ["exclusive"] : ["exclusive", "shared", "semaphore"],
     };
   }
 
@@ -74,26 +78,27 @@ class SessionProvider implements ZooKeeperProvider {
     return this.#use(key, async (session, parent) => {
       const { line, offset } = await this.#line(session, parent);
       const stood = await Promise.all(line.map((contender) => this.#describe(session, parent, contender)));
-      const [holder, ...waiters] = stood.filter((one) => one !== undefined);
-      return {
-        key,
-        holders: holder ? [{ owner: holder.owner, mode: "exclusive", fencingToken: holder.czxid + offset }] : [],
-        waiters: waiters.map(({ owner }) => ({ owner, mode: "exclusive" })),
-      };
+      const there = stood.filter((one) => one !== undefined);
+      const holders = new Set(holdersIn(there.map(({ contender }) => contender)));
+      const status: { holders: HolderStatus[]; waiters: WaiterStatus[] } = { holders: [], waiters: [] };
+      for (const { contender, owner, czxid } of there) {
+        const { mode } = contender;
+        if (holders.has(contender)) status.holders.push({ owner, mode, fencingToken: czxid + offset });
+        else status.waiters.push({ owner, mode });
+      }
+      return { key, ...status };
     });
   }
 
   forceRelease(key: string): Promise<boolean> {
     return this.#use(key, async (session, parent) => {
-      const { line } = await this.#line(session, parent);
-      for (const { name } of line) {
-        try {
-          await session.delete(`${parent}/${name}`, -1);
-          return true;
-        } catch (error) {
-          // It went by itself, and the next one holds.
-          if (!failedWith(error, "NO_NODE")) throw error;
-        }
+      let { line } = await this.#line(session, parent);
+      while (line.length > 0) {
+        const holders = holdersIn(line);
+        const ended = await Promise.all(holders.map(({ name }) => this.#end(session, `${parent}/${name}`)));
+        if (ended.includes(true)) return true;
+        // They went by themselves, and the next ones hold.
+        line = line.filter((one) => !holders.includes(one));
       }
       return false;
     });
@@ -126,10 +131,22 @@ class SessionProvider implements ZooKeeperProvider {
     }
   }
 
-  async #describe(session: Session, parent: string, { name }: Contender): Promise<Standing | undefined> {
+  /** Whether it was there. */
+  async #end(session: Session, path: string): Promise<boolean> {
+    try {
+      await session.delete(path, -1);
+      return true;
+    } catch (error) {
+      if (!failedWith(error, "NO_NODE")) throw error;
+      return false;
+    }
+  }
+
+  async #describe(session: Session, parent: string, contender: Contender): Promise<Standing | undefined> {
+    const { name } = contender;
     try {
       const { data, stat } = await session.getData(`${parent}/${name}`);
-      return { owner: labelOf(name, data), czxid: stat.czxid };
+      return { contender, owner: labelOf(name, data), czxid: contender.czxid ?? stat.czxid };
     } catch (error) {
       if (failedWith(error, "NO_NODE")) return undefined;
       throw error;
@@ -147,6 +164,7 @@ class SessionProvider implements ZooKeeperProvider {
 }
 
 interface Standing {
+  readonly contender: Contender;
   readonly owner: string;
   readonly czxid: bigint;
 }

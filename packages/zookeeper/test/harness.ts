@@ -11,7 +11,7 @@ export const guarantees: Guarantees = {
   alive: "session",
   order: "fifo",
   waiting: "push",
-  modes: ["exclusive"],
+  modes: ["exclusive", "shared", "semaphore"],
 };
 
 /** ms of every session in the laws: twenty of the testbed's ticks. */
@@ -24,7 +24,7 @@ export const reaping = { "-Dznode.container.checkIntervalMs": "60000" };
 /** What one server and an ensemble have in common. Servers end a session up to a tick after its time, and tell of it a moment later. */
 export const common: Pick<Harness, "guarantees" | "offers" | "timing"> = {
   guarantees,
-  offers: ["inspect", "forceRelease", "raise"],
+  offers: ["inspect", "forceRelease", "raise", "downgrade"],
   timing: { ttl: sessionTimeout, slack: 1_000, deadWaiter: sessionTimeout + 200 },
 };
 

@@ -20,7 +20,8 @@ describe.runIf(isSelected("zookeeper"))("on one server", async () => {
       ...common,
       ...harnessOf(zookeeper, { order: "none" }),
       name: "zookeeper-none",
-      guarantees: { ...guarantees, order: "none" },
+      offers: ["inspect", "forceRelease", "raise"],
+      guarantees: { ...guarantees, order: "none", modes: ["exclusive"] },
     }));
 });
 

@@ -46,6 +46,43 @@ describe.runIf(isSelected("zookeeper"))("layout", async () => {
     expect(await tree.data(`/${key}/lock-`)).toMatch(new RegExp(`^${guid} the läbel$`));
   });
 
+  test("of readers, permits and writers: the kind in the name, a permit's with its limit", async () => {
+    const { claim } = open(zookeeper.url);
+    const { claim: writer } = open(zookeeper.url, { curator: "read-write" });
+    const [read, limited] = [name(), name()];
+    await win(claim(read, { mode: "shared", owner: "reads" }));
+    await writer(read).tryAcquire(soon());
+    await win(claim(limited, { limit: 12, owner: "has a permit" }));
+    const [one = "", other = "", ...others] = (await below(`/${read}`)).toSorted((a, b) =>
+      a.slice(-10) < b.slice(-10) ? -1 : 1,
+    );
+    expect(others).toEqual([]);
+    expect(one).toMatch(new RegExp(`^_c_${guid}-__READ__0000000000$`));
+    expect(other).toMatch(new RegExp(`^_c_${guid}-__WRIT__0000000001$`));
+    expect(await tree.data(`/${read}/${one}`)).toBe("reads");
+    const [permit = "", ...more] = await below(`/${limited}`);
+    expect(more).toEqual([]);
+    expect(permit).toMatch(new RegExp(`^_c_${guid}-limit-12-lock-0000000000$`));
+    expect(await tree.data(`/${limited}/${permit}`)).toBe("has a permit");
+  });
+
+  test("of a downgraded hold: a reader of the same number, with the czxid that its token is counted from", async () => {
+    const { claim, provider } = open(zookeeper.url);
+    const key = name();
+    const mine = claim(key, { owner: "the label" });
+    const token = await win(mine);
+    await claim(key).tryAcquire(soon());
+    const [writer = ""] = (await below(`/${key}`)).filter((child) => child.endsWith("0"));
+    await mine.downgrade?.();
+    const czxid = token - BigInt(await tree.data("/%offset"));
+    const [reader = ""] = (await below(`/${key}`)).filter((child) => child.endsWith("0"));
+    expect(reader).toBe(writer.replace("-lock-", `-${czxid}-__READ__`));
+    expect(await tree.data(`/${key}/${reader}`)).toBe("the label");
+    expect((await provider.inspect(key)).holders).toEqual([
+      { owner: "the label", mode: "shared", fencingToken: token },
+    ]);
+  });
+
   test("what others wrote is understood: their nodes, whoever made them, and the offset", async () => {
     const { claim, provider } = open(`${zookeeper.url}/others`);
     await tree.create("/others/%offset", "-5");
@@ -65,6 +102,32 @@ describe.runIf(isSelected("zookeeper"))("layout", async () => {
     for (const node of nodes) await tree.remove(`/others/a/${node}`);
     const token = await win(waiter);
     expect((await provider.inspect("a")).holders).toMatchObject([{ owner: "ours", fencingToken: token }]);
+    // A writer of Curator that reads too, readers of Curator and of kazoo, and a writer behind them.
+    const pair = ["_c_0f-__WRIT__0000000020", "_c_0f-__READ__0000000020"];
+    const group = [...pair, "_c_1f-__READ__0000000021", "0f__rlock__0000000022", "_c_2f-__WRIT__0000000023"];
+    for (const node of group) await tree.create(`/others/b/${node}`, node);
+    const said = async () => {
+      const { holders: holding, waiters: waiting } = await provider.inspect("b");
+      return [holding, waiting].map((some) => some.map(({ owner, mode }) => [owner, mode]));
+    };
+    expect(await said()).toEqual([
+      [[group[0], "exclusive"]],
+      [
+        [group[1], "shared"],
+        [group[2], "shared"],
+        [group[3], "shared"],
+        [group[4], "exclusive"],
+      ],
+    ]);
+    await tree.remove(`/others/b/${group[0]}`);
+    expect(await said()).toEqual([
+      [
+        [group[1], "shared"],
+        [group[2], "shared"],
+        [group[3], "shared"],
+      ],
+      [[group[4], "exclusive"]],
+    ]);
     expect(token).toBeLessThan(100_000n);
   });
 });

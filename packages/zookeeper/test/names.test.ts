@@ -57,6 +57,33 @@ describe("the line", () => {
     expect(names(children)).toEqual(children.toReversed());
   });
 
+  test("has a writer of Curator before the reader of the same number, which its holder is too", () => {
+    const pair = ["_c_a-__READ__0000000002", "_c_a-__WRIT__0000000002"];
+    expect(names(pair)).toEqual(pair.toReversed());
+    expect(isCounted(contendersIn(pair))).toBe(true);
+    expect(isCounted(contendersIn(["_c_a-__READ__0000000002", "_c_b-__READ__0000000002"]))).toBe(false);
+  });
+
+  test("knows readers, permits and what was downgraded, and takes all others for writers", () => {
+    const of = (name: string) => {
+      const { mode, limit, czxid } = contendersIn([name])[0] ?? {};
+      return { mode, limit, czxid };
+    };
+    const writer = { mode: "exclusive", limit: 1, czxid: undefined };
+    const reader = { ...writer, mode: "shared" };
+    for (const name of [
+      "lock-",
+      "_c_a-lock-0000000001",
+      "_c_a-__WRIT__0000000001",
+      "0f__lock__0000000001",
+      "_c_a-limit-0-lock-0000000001",
+    ])
+      expect(of(name)).toEqual(writer);
+    for (const name of ["_c_a-__READ__0000000001", "0f__rlock__-2147483648"]) expect(of(name)).toEqual(reader);
+    expect(of("_c_a-limit-12-lock--000000001")).toEqual({ ...writer, limit: 12 });
+    expect(of("_c_a-8589934593-__READ__0000000001")).toEqual({ ...reader, czxid: 8_589_934_593n });
+  });
+
   test("has nothing in it that is no lock", () => {
     expect(names(["config", "lock", "_c_a-lease-0000000000", "lock-1", "lock-00000000000", "clock"])).toEqual([]);
   });

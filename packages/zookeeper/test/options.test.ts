@@ -82,6 +82,7 @@ describe("options", () => {
       expect(fields({ sessionTimeout })).toBe("sessionTimeout");
     expect(fields({ tickTime: 0 })).toBe("tickTime");
     expect(fields({ order: "lifo" })).toBe("order");
+    expect(fields({ curator: "semaphore" })).toBe("curator");
     expect(fields({ acl: "closed" })).toBe("acl");
     expect(fields({ prefix: "a" })).toBe("entry");
     expect(refusal(() => createProvider({ url: "zk://h?sessionTimeout=soon" }, context)).field).toBe("sessionTimeout");
@@ -95,9 +96,11 @@ describe("options", () => {
     createProvider({ url: "zk://user:password@h", acl: "creator" }, context);
   });
 
-  test("shared holds and semaphores are refused", () => {
+  test("without a line, shared holds and semaphores are refused", () => {
     const request = { key: "a", id: "b", owner: "c", ttl: 10, mode: "exclusive", limit: 1, join: true } as const;
-    const provider = createProvider({ url: "zk://h" }, context);
+    const provider = createProvider({ url: "zk://h", order: "none" }, context);
+    expect(provider.guarantees.modes).toEqual(["exclusive"]);
+    expect(provider.claim(request).downgrade).toBeUndefined();
     expect(refusal(() => provider.claim({ ...request, mode: "shared" })).field).toBe("mode");
     expect(refusal(() => provider.claim({ ...request, limit: 2 })).field).toBe("limit");
   });

@@ -65,6 +65,25 @@ describe.runIf(isSelected("zookeeper"))("a session", () => {
     expect(session.connected).toBe(true);
   });
 
+  test("replaces a node by an ephemeral one, or does neither", async () => {
+    const session = await open(zookeeper.port, { auth: [secret] });
+    const path = name();
+    await session.create(path, bytes("one"), { kind: "persistent" });
+    await session.create(`${path}-taken`, bytes(""), { kind: "persistent" });
+    const refused = (reason: string) => expect.objectContaining({ name: "ZooKeeperError", reason, noEffect: true });
+    await expect(session.replace(path, `${path}-taken`, bytes(""), own)).rejects.toEqual(refused("NODE_EXISTS"));
+    await expect(session.replace(`${path}-0`, `${path}-1`, bytes(""), own)).rejects.toEqual(refused("NO_NODE"));
+    await expect(session.replace(path, `${path}-1/a`, bytes(""), own)).rejects.toEqual(refused("NO_NODE"));
+    expect(Buffer.from((await session.getData(path)).data).toString()).toBe("one");
+    expect(await session.exists(`${path}-1`)).toBeUndefined();
+    await session.replace(path, `${path}-1`, bytes("two"), own);
+    expect(await session.exists(path)).toBeUndefined();
+    const { data, stat } = await session.getData(`${path}-1`);
+    expect([Buffer.from(data).toString(), stat.ephemeralOwner]).toEqual(["two", session.id]);
+    const stranger = await open(zookeeper.port);
+    await expect(stranger.getData(`${path}-1`)).rejects.toEqual(refused("NO_AUTH"));
+  });
+
   test("compares version 0 like any other", async () => {
     const session = await open(zookeeper.port);
     const path = name();

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { LockMode } from "@dlock/core";
 import type { Law } from "../law.js";
 import type { Stage } from "../stage.js";
 import { later, now, sleep, until, within } from "../time.js";
@@ -91,6 +92,13 @@ export const cleanup: readonly Law[] = [
         stage.claim(here, { key });
         await stage.claim(here, { key }).release();
       }
+      for (const options of familyOf(stage)) {
+        const key = stage.key();
+        const held = await Promise.all([locks, other].map((one) => one.acquire(key, { ...options, ttl: stage.ttl })));
+        const one = await other.acquire(key, { limit: options.limit, waitTimeout: 1 }).catch(() => undefined);
+        await one?.release();
+        await Promise.all(held.map((lock) => lock.release()));
+      }
       await until(
         async () => (await newIn(stage, before)).length === 0,
         stage.ttl + stage.slack,
@@ -108,8 +116,8 @@ export const cleanup: readonly Law[] = [
       const [mortal, other] = [await stage.mortal(), await stage.peer()];
       await stage.assertFree(other, stage.key());
       const before = (await stage.harness.residue?.()) ?? [];
-      for (let round = 0; round < 3; round++)
-        await stage.win(stage.claim(mortal, { key: stage.key(), ttl: stage.ttl }));
+      for (const request of [{}, {}, {}, ...familyOf(stage)])
+        await stage.win(stage.claim(mortal, { key: stage.key(), ttl: stage.ttl, ...request }));
       stage.vanish(mortal);
       const end = now() + 2 * stage.ttl + 2 * stage.slack;
       while ((await newIn(stage, before)).length > 0 && now() < end) {
@@ -120,6 +128,15 @@ export const cleanup: readonly Law[] = [
     },
   },
 ];
+
+/** Holds that others may share, in every mode that there is. */
+function familyOf({ harness }: Stage): readonly { readonly mode: LockMode; readonly limit: number }[] {
+  const { modes } = harness.guarantees;
+  return [
+    ...(modes.includes("shared") ? [{ mode: "shared", limit: 1 } as const] : []),
+    ...(modes.includes("semaphore") ? [{ mode: "exclusive", limit: 2 } as const] : []),
+  ];
+}
 
 async function newIn(stage: Stage, before: readonly string[]): Promise<readonly string[]> {
   return ((await stage.harness.residue?.()) ?? []).filter((name) => !before.includes(name));

@@ -16,6 +16,7 @@ export const guarantees: readonly Law[] = [
         list: provider.list !== undefined,
         forceRelease: provider.forceRelease !== undefined,
         raise: claim.raise !== undefined,
+        downgrade: claim.downgrade !== undefined,
         waitTurn: claim.waitTurn !== undefined,
       } satisfies Record<Offer, boolean>;
       for (const [offer, present] of Object.entries(offered)) {

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import type { Claim, Guarantees } from "@dlock/core";
+import type { Claim } from "@dlock/core";
 import type { Law } from "../law.js";
 import type { Stage } from "../stage.js";
 import { contended } from "../signs.js";
 import { later, within } from "../time.js";
+import { unordered } from "./exemptions.js";
 
 export const order: readonly Law[] = [
   {
@@ -81,10 +82,6 @@ export const order: readonly Law[] = [
     },
   },
 ];
-
-function unordered(guarantees: Guarantees): string | undefined {
-  return guarantees.order === "none" ? "order: none" : undefined;
-}
 
 /** A holder, and claims of two processes that wait for it, in this order. */
 async function lineUp(stage: Stage, length: number): Promise<{ key: string; holder: Claim; line: Claim[] }> {

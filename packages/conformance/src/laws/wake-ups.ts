@@ -3,6 +3,7 @@ import { getEventListeners } from "node:events";
 import { counted } from "../counted.js";
 import type { Law } from "../law.js";
 import { later, now, sleep, within } from "../time.js";
+import { polling } from "./exemptions.js";
 
 export const wakeUps: readonly Law[] = [
   {
@@ -33,7 +34,7 @@ export const wakeUps: readonly Law[] = [
         const holder = stage.claim(here, { key });
         await stage.win(holder);
         const waiter = stage.claim(there, { key });
-        const released = sleep((round % 6) * Math.random()).then(() => holder.release());
+        const released = later(sleep((round % 6) * Math.random()).then(() => holder.release()));
         while ((await stage.ask(waiter)) === undefined) {
           await returns(stage.slack, (signal) => waiter.waitTurn?.(signal), `waitTurn in round ${round}`);
         }
@@ -87,7 +88,7 @@ export const wakeUps: readonly Law[] = [
   {
     id: "wake-ups/push",
     title: "a waiter does not poll: it asks a bounded number of times, and is served soon after the release",
-    exempt: (guarantees) => (guarantees.waiting === "poll" ? "waiting: poll" : undefined),
+    exempt: polling,
     async run(stage) {
       const [here, there] = [await stage.peer(), await stage.peer()];
       const watched = counted(there.provider);

@@ -13,7 +13,7 @@ const guarantees: Guarantees = {
   alive: "lease",
   order: "fifo",
   waiting: "push",
-  modes: ["exclusive"],
+  modes: ["exclusive", "shared", "semaphore"],
 };
 
 /** Locks within one process: for tests, and for work that only this process must not do twice. */
@@ -74,6 +74,10 @@ class MemoryClaim implements LeaseClaim {
 
   async renew(ttl: number): Promise<boolean> {
     return this.#store.renew(this.#request, ttl);
+  }
+
+  async downgrade(): Promise<boolean> {
+    return this.#store.downgrade(this.#request);
   }
 
   async raise(floor: FencingToken): Promise<boolean> {

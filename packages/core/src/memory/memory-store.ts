@@ -1,9 +1,10 @@
 import { Alarm } from "../alarm.js";
 import { monotonicNow } from "../clock.js";
+import { LockConfigError } from "../errors.js";
 import type { ClaimRequest, FencingToken, LockStatus } from "../provider.js";
 
 interface Hold {
-  readonly request: ClaimRequest;
+  request: ClaimRequest;
   readonly token: FencingToken;
   expires: number;
 }
@@ -11,20 +12,21 @@ interface Hold {
 interface Place {
   readonly request: ClaimRequest;
   wake: () => void;
+  /** It was told that it may enter, and has until then to do so. */
+  calledUntil: number | undefined;
 }
 
 interface Entry {
-  hold: Hold | undefined;
+  /** By claim id, in the order in which they were granted. */
+  readonly holds: Map<string, Hold>;
   /** First come first served, by claim id. */
   readonly line: Map<string, Place>;
-  /** The head of the line was told that the lock is free, and has until then to take it. */
-  calledUntil: number | undefined;
   /** Looks again when time may change something: for those who wait, or only to forget a dead holder. */
   readonly watch: Alarm;
   readonly cleanUp: Alarm;
 }
 
-// A head that does not take the lock in this time is stopped or cut off: the next one is called.
+// Whoever does not come in this time is stopped or cut off: those behind are called.
 const claimWindow = 1_000;
 
 /** The state that memory providers share, as a server would keep it: every method is one atomic step. */
@@ -41,27 +43,31 @@ export class MemoryStore {
   }
 
   tryAcquire(request: ClaimRequest): FencingToken | undefined {
-    const entry = this.#entry(request.key);
-    // A head that calls has come, however late.
-    if (head(entry)?.request.id === request.id) entry.calledUntil = undefined;
+    const { key, id } = request;
+    const entry = this.#entry(key);
+    // Whoever was called has come, however late.
+    const place = entry.line.get(id);
+    if (place?.calledUntil !== undefined) place.calledUntil = this.#now() + claimWindow;
     this.#settle(entry);
-    if (entry.hold === undefined && (head(entry)?.request.id ?? request.id) === request.id) {
-      entry.line.delete(request.id);
-      entry.calledUntil = undefined;
-      entry.hold = { request, token: this.#nextToken(request.key), expires: 0 };
+    checkLimit(entry, request);
+    if (!entry.holds.has(id) && fits(request, before(entry, id))) {
+      entry.line.delete(id);
+      entry.holds.set(id, { request, token: this.#nextToken(key), expires: 0 });
     }
-    const mine = entry.hold?.request.id === request.id ? entry.hold : undefined;
+    const mine = entry.holds.get(id);
     if (mine !== undefined) mine.expires = this.#now() + request.ttl;
-    else if (request.join && !entry.line.has(request.id)) entry.line.set(request.id, { request, wake: () => {} });
-    this.#tend(request.key, entry);
+    else if (request.join && place === undefined) {
+      entry.line.set(id, { request, wake: () => {}, calledUntil: undefined });
+    }
+    this.#tend(key, entry);
     return mine?.token;
   }
 
-  /** Calls `wake` once `tryAcquire` is worth another call, at once if it is already. Returns how to stop waiting. */
+  /** Calls `wake` once the claim may enter, at once when it may already or has no place; returns what forgets it. */
   awaitTurn({ key, id }: ClaimRequest, wake: () => void): () => void {
     const entry = this.#entries.get(key);
     const place = entry?.line.get(id);
-    if (entry === undefined || place === undefined || (entry.hold === undefined && head(entry) === place)) wake();
+    if (entry === undefined || place === undefined || fits(place.request, before(entry, id))) wake();
     else place.wake = wake;
     return () => {
       if (place?.wake === wake) place.wake = () => {};
@@ -69,49 +75,54 @@ export class MemoryStore {
   }
 
   renew({ key, id }: ClaimRequest, ttl: number): boolean {
-    const entry = this.#entry(key);
-    this.#settle(entry);
-    const mine = entry.hold?.request.id === id ? entry.hold : undefined;
-    if (mine !== undefined) mine.expires = this.#now() + ttl;
-    this.#tend(key, entry);
-    return mine !== undefined;
+    return this.#change(key, ({ holds }) => {
+      const mine = holds.get(id);
+      if (mine !== undefined) mine.expires = this.#now() + ttl;
+      return mine !== undefined;
+    });
+  }
+
+  downgrade({ key, id }: ClaimRequest): boolean {
+    return this.#change(key, ({ holds }) => {
+      const mine = holds.get(id);
+      if (mine !== undefined) mine.request = { ...mine.request, mode: "shared" };
+      return mine !== undefined;
+    });
   }
 
   raise({ key, id }: ClaimRequest, floor: FencingToken): boolean {
-    const entry = this.#entry(key);
-    this.#settle(entry);
-    const held = entry.hold?.request.id === id;
-    if (held) this.#raiseFloor(key, floor);
-    this.#tend(key, entry);
-    return held;
+    return this.#change(key, ({ holds }) => {
+      const held = holds.has(id);
+      if (held) this.#raiseFloor(key, floor);
+      return held;
+    });
   }
 
   release({ key, id }: ClaimRequest): void {
-    const entry = this.#entry(key);
-    if (head(entry)?.request.id === id) entry.calledUntil = undefined;
-    entry.line.delete(id);
-    if (entry.hold?.request.id === id) entry.hold = undefined;
-    this.#tend(key, entry);
+    this.#change(key, ({ holds, line }) => {
+      holds.delete(id);
+      line.delete(id);
+    });
   }
 
   forceRelease(key: string): boolean {
-    const entry = this.#entry(key);
-    this.#settle(entry);
-    const held = entry.hold !== undefined;
-    entry.hold = undefined;
-    this.#tend(key, entry);
-    return held;
+    return this.#change(key, ({ holds }) => {
+      const held = holds.size > 0;
+      holds.clear();
+      return held;
+    });
   }
 
   inspect(key: string): LockStatus {
     const entry = this.#entries.get(key);
-    if (entry) this.#settle(entry);
-    const holders = [entry?.hold].flatMap((hold) =>
-      hold === undefined
-        ? []
-        : [{ ...label(hold.request), fencingToken: hold.token, expiresIn: hold.expires - this.#now() }],
-    );
-    return { key, holders, waiters: [...(entry?.line.values() ?? [])].map(({ request }) => label(request)) };
+    if (entry === undefined) return { key, holders: [], waiters: [] };
+    this.#settle(entry);
+    const holders = [...entry.holds.values()].map(({ request, token, expires }) => ({
+      ...label(request),
+      fencingToken: token,
+      expiresIn: expires - this.#now(),
+    }));
+    return { key, holders, waiters: [...entry.line.values()].map(({ request }) => label(request)) };
   }
 
   /** Keys that anything is known of. */
@@ -125,35 +136,43 @@ export class MemoryStore {
     const tend = () => this.#tend(key, entry);
     const watch = new Alarm(tend, { background: false });
     const cleanUp = new Alarm(tend, { background: true });
-    const entry: Entry = { hold: undefined, line: new Map(), calledUntil: undefined, watch, cleanUp };
+    const entry: Entry = { holds: new Map(), line: new Map(), watch, cleanUp };
     this.#entries.set(key, entry);
     return entry;
   }
 
-  /** Ends what time has ended. */
-  #settle(entry: Entry): void {
-    const now = this.#now();
-    if (entry.hold !== undefined && entry.hold.expires <= now) entry.hold = undefined;
-    if (entry.calledUntil !== undefined && entry.calledUntil <= now) {
-      entry.calledUntil = undefined;
-      const first = head(entry);
-      if (first) entry.line.delete(first.request.id);
-    }
+  #change<Result>(key: string, change: (entry: Entry) => Result): Result {
+    const entry = this.#entry(key);
+    this.#settle(entry);
+    const result = change(entry);
+    this.#tend(key, entry);
+    return result;
   }
 
-  /** Calls the head of the line to a free lock, and sees to it that somebody looks again when time may change something for it. */
+  /** Ends what time has ended: each hold and each call by itself. */
+  #settle({ holds, line }: Entry): void {
+    const now = this.#now();
+    for (const [id, { expires }] of holds) if (expires <= now) holds.delete(id);
+    for (const [id, { calledUntil = Number.POSITIVE_INFINITY }] of line) if (calledUntil <= now) line.delete(id);
+  }
+
+  /** Calls all at the head of the line that may enter now, and sees to it that somebody looks again when time may change something. */
   #tend(key: string, entry: Entry): void {
     this.#settle(entry);
-    const first = head(entry);
-    if (entry.hold === undefined && first !== undefined && entry.calledUntil === undefined) {
-      entry.calledUntil = this.#now() + claimWindow;
-      first.wake();
+    const { holds, line, watch, cleanUp } = entry;
+    for (const [id, place] of line) {
+      if (!fits(place.request, before(entry, id))) break;
+      if (place.calledUntil !== undefined) continue;
+      place.calledUntil = this.#now() + claimWindow;
+      place.wake();
     }
-    entry.watch.clear();
-    entry.cleanUp.clear();
-    const next = entry.hold?.expires ?? entry.calledUntil;
-    if (next !== undefined) (first ? entry.watch : entry.cleanUp).set(monotonicNow() + next - this.#now());
-    if (entry.hold === undefined && first === undefined) this.#entries.delete(key);
+    watch.clear();
+    cleanUp.clear();
+    const ends = [...holds.values()].map(({ expires }) => expires);
+    const calls = [...line.values()].map(({ calledUntil = Number.POSITIVE_INFINITY }) => calledUntil);
+    const next = Math.min(...ends, ...calls);
+    (line.size > 0 ? watch : cleanUp).set(monotonicNow() + next - this.#now());
+    if (holds.size === 0 && line.size === 0) this.#entries.delete(key);
   }
 
   #nextToken(key: string): FencingToken {
@@ -178,8 +197,26 @@ export class MemoryStore {
   }
 }
 
-function head(entry: Entry): Place | undefined {
-  return entry.line.values().next().value;
+/** Who holds, and who waits before this claim: everybody, for one that has no place. */
+function before({ holds, line }: Entry, id: string): readonly ClaimRequest[] {
+  const ahead = [...holds.values()].map(({ request }) => request);
+  for (const [other, { request }] of line) {
+    if (other === id) break;
+    ahead.push(request);
+  }
+  return ahead;
+}
+
+/** Whether a claim may enter beside those: readers beside readers, and as many as the limit says. */
+function fits({ mode, limit }: ClaimRequest, others: readonly ClaimRequest[]): boolean {
+  return mode === "shared" ? others.every((other) => other.mode === "shared") : others.length < limit;
+}
+
+function checkLimit({ holds, line }: Entry, { key, limit }: ClaimRequest): void {
+  for (const { request } of [...holds.values(), ...line.values()]) {
+    if (request.limit === limit) continue;
+    throw new LockConfigError("limit", limit, `${request.limit}, which others use for this key at present`, key);
+  }
 }
 
 function label({ owner, mode }: ClaimRequest): Pick<ClaimRequest, "owner" | "mode"> {

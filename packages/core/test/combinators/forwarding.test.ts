@@ -48,7 +48,7 @@ describe("route", () => {
         alive: "session",
         order: "none",
         waiting: "push",
-        modes: ["exclusive", "shared"],
+        modes: ["exclusive"],
       },
     };
     expect(route({ default: inner, routes: { a: other } }).guarantees).toEqual({

@@ -1,5 +1,5 @@
 /**
- * Lua: gives a free lock to the first in line who can be told. Comes after `value` and `fence`.
+ * Lua: lets those in whose turn it is and who can be told. Comes after `value`, `fence` and `group`.
  *
  * A member of the queue is an owner; a trailing "~" says that it polls, because it cannot be told. The part of an owner up
  * to its first colon is the channel of its process. A message is "delay owner lock-key": ask again in so many ms.
@@ -26,27 +26,57 @@ local function tell(member, delay)
   return told
 end
 
--- Takes the first "count" out of the line after the lock was granted to "member". false: there is no memory for it.
-local function grant(member, count, now, window)
-  local fence = nextFence(now)
-  if not fence then return false end
-  local owner = ownerOf(member)
-  if failed(redis.pcall('SET', KEYS[1], owner .. '|' .. fence .. '|g', 'PX', window)) then return false end
-  redis.call('ZREMRANGEBYRANK', KEYS[2], 0, count - 1)
-  -- Somebody has to look whether the grant is confirmed.
-  for rank = 0, 7 do
-    local watcher = waiting(rank)
-    if not watcher or tell(watcher, window) ~= 0 then break end
+-- Whether a claim of this kind may enter beside those who hold: readers beside readers, and as many as there are permits.
+local function fits(kind, value)
+  if not value then return true end
+  if kind == '' or groupOf(value) ~= kind then return false end
+  return kind == 's' or redis.call('ZCARD', holders) < tonumber(string.sub(kind, 2))
+end
+
+-- The token of a new hold, or nothing and the error: there is no memory for it.
+local function enter(owner, now, ms, mark)
+  local fence, problem = nextFence(now)
+  if not fence then return nil, problem end
+  local kind = kindOf(owner)
+  if kind == '' then
+    local reply = redis.pcall('SET', KEYS[1], owner .. '|' .. fence .. mark, 'PX', ms)
+    if failed(reply) then return nil, reply end
+    return fence
   end
+  if redis.call('EXISTS', KEYS[1]) == 0 then
+    redis.call('DEL', holders, fences)
+    local reply = redis.pcall('SET', KEYS[1], 'dlock1.|' .. kind, 'PX', ms)
+    if failed(reply) then return nil, reply end
+  end
+  redis.call('HSET', fences, owner, fence .. mark)
+  hold(owner, now + ms * 1000, now)
+  return fence
+end
+
+-- Takes the first "count" out of the line after the last of them was let in.
+local function grant(member, count, now, window)
+  if not enter(ownerOf(member), now, window, '|g') then return false end
+  redis.call('ZREMRANGEBYRANK', KEYS[2], 0, count - 1)
   return true
 end
 
--- The first in line who can be told, and how many before it cannot. Telling comes before writing: it may fail.
-local function heir(me)
+-- Somebody has to look whether the grant is confirmed.
+local function watch(window)
+  for rank = 0, 7 do
+    local watcher = waiting(rank)
+    if not watcher or tell(watcher, window) ~= 0 then return end
+  end
+end
+
+-- The first in line who can be told, if it fits beside those who hold, and how many before it cannot be told; whether this
+-- user may not tell; whether somebody in line does not fit. Telling comes before writing: it may fail.
+local function heir(me, value)
   local gone = 0
   while true do
     local member = waiting(gone)
-    if not member or ownerOf(member) == me then return member, gone end
+    if not member then return nil, gone end
+    if not fits(kindOf(ownerOf(member)), value) then return nil, gone, false, true end
+    if ownerOf(member) == me then return member, gone end
     local told = tell(member, 0)
     if told < 0 then return nil, gone, true end
     if told > 0 then return member, gone end
@@ -54,16 +84,43 @@ local function heir(me)
   end
 end
 
--- For whoever gives the lock up. When nobody can be told, all of them may have lost their connections at once: the first
--- keeps the lock for a moment and the others their places. After a DEL, Redis lets a script write also when memory is full.
-local function handOver()
-  local member, gone = heir()
-  local first = member or (gone > 0 and waiting(0))
-  redis.call('DEL', KEYS[1])
-  if member then
-    grant(member, gone + 1, serverMicros(), claimWindow)
-  elseif first then
-    grant(first, 1, serverMicros(), unheardWindow)
+-- Those behind who fit beside whoever was let in last: readers beside readers, while there are permits.
+local function letInMore(now)
+  while true do
+    local value = redis.call('GET', KEYS[1])
+    if not groupOf(value) then return end
+    local member, gone = heir(nil, value)
+    if not member or not grant(member, gone + 1, now, claimWindow) then return end
   end
+end
+
+-- For whoever makes room, by "leave"; "after" is the lock string without it. When nobody can be told, all of them may have lost
+-- their connections at once: the first is let in for a moment and the others keep their places. After a DEL, Redis lets a
+-- script write also when memory is full.
+local function handOver(after, leave, now)
+  local member, gone = heir(nil, after)
+  local first = member or (gone > 0 and waiting(0))
+  leave()
+  if not first then return end
+  local window = member and claimWindow or unheardWindow
+  if not grant(first, member and gone + 1 or 1, now, window) then return end
+  letInMore(now)
+  watch(window)
+end
+
+-- Takes the owner's hold out of a group, and returns the lock string without it and what is left to do: the last one leaves when its
+-- heir has been told.
+local function without(owner, value, now)
+  if redis.call('ZCARD', holders) == 1 then
+    return false, function() redis.call('DEL', KEYS[1], holders, fences) end
+  end
+  redis.call('HDEL', fences, owner)
+  redis.call('ZREM', holders, owner)
+  local left = redis.call('PTTL', KEYS[1])
+  lastAsHolds(now)
+  local shorter = redis.call('PTTL', KEYS[1])
+  -- Whoever is first in line reckons with the end of the last hold: that is sooner now.
+  if shorter < left then watch(shorter) end
+  return value, function() end
 end
 `;

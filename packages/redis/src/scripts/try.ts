@@ -1,4 +1,5 @@
 import { fence } from "./fence.js";
+import { group } from "./group.js";
 import { handOver } from "./hand-over.js";
 import { Script } from "./script.js";
 import { value } from "./value.js";
@@ -10,10 +11,13 @@ export const silent = 4;
 export const otherLayout = 8;
 export const rejoined = 16;
 
+/** How the error starts that says which limit is in use for the key. */
+export const otherLimit = "DLOCK_LIMIT";
+
 /**
  * Takes the lock if it is free and this claim's turn, confirms a grant, and else takes a place in line if asked to.
  *
- * KEYS  lock, queue, fence
+ * KEYS  lock, queue, fence, holders, fences
  * ARGV  1 owner
  *       2 ttl, ms
  *       3 deadline, µs of the server's clock: a request that was delayed beyond it does nothing
@@ -22,31 +26,49 @@ export const rejoined = 16;
  *       6 "1": this process cannot be told
  * Reply the fence, as a string: held, for the full ttl from now
  *       {now}: came too late, nothing was done
- *       {now, pttl of the lock, rank in line or -1, ticket, flags}: not now
+ *       {now, ms until a place may come free by itself or a negative pttl, rank in line or -1, ticket, flags}: not now
+ *       an error DLOCK_LIMIT n: the key is in use with that limit
  */
-export const tryScript: Script = new Script(`${value}${fence}
-local owner, ttl, mode, ticket, cannotBeTold = ARGV[1], ARGV[2], ARGV[4], ARGV[5], ARGV[6] == '1'
+export const tryScript: Script = new Script(`${value}${fence}${group(4, 5)}
+local owner, ttl, mode, ticket, cannotBeTold = ARGV[1], tonumber(ARGV[2]), ARGV[4], ARGV[5], ARGV[6] == '1'
 local now = serverMicros()
 if now > tonumber(ARGV[3]) then return {now} end
 
-local value = redis.call('GET', KEYS[1])
+local value = purge(redis.call('GET', KEYS[1]), now)
 local fence = fenceOf(value, owner)
 if fence then
   redis.call('PEXPIRE', KEYS[1], ttl)
   if string.sub(value, -2) == '|g' then redis.call('SET', KEYS[1], owner .. '|' .. fence, 'KEEPTTL') end
   return fence
 end
-
-local function take()
-  local fence, problem = nextFence(now)
-  if not fence then return problem end
-  redis.call('SET', KEYS[1], owner .. '|' .. fence, 'NX', 'PX', ttl)
-  return fence
+if groupOf(value) then
+  local mine = redis.call('HGET', fences, owner)
+  if mine then
+    fence = string.match(mine, '^%d+')
+    redis.call('HSET', fences, owner, fence)
+    hold(owner, now + ttl * 1000, now)
+    return fence
+  end
 end
 
-local head = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
-if not value and not head then return take() end
+local kind = kindOf(owner)
+local function limitOf(kind) return tonumber(string.sub(kind, 2)) or 1 end
+local function otherLimit(value)
+  if not value or string.sub(value, 1, 7) ~= 'dlock1.' then return nil end
+  local inUse = limitOf(groupOf(value) or '')
+  if inUse ~= limitOf(kind) then return redis.error_reply('${otherLimit} ' .. inUse) end
+end
+local other = otherLimit(value)
+if other then return other end
+
 ${handOver}
+local function take()
+  local fence, problem = enter(owner, now, ttl, '')
+  return fence or problem
+end
+
+local head = waiting(0)
+if not head and fits(kind, value) then return take() end
 local member, rejoined = owner, false
 if mode == 'join' or (mode == 'barge' and head) then
   if cannotBeTold or not redis.call('ZSCORE', KEYS[2], owner) then
@@ -71,19 +93,31 @@ if mode == 'join' or (mode == 'barge' and head) then
   redis.call('PEXPIRE', KEYS[2], 60000)
 end
 
-if not value then
-  local first, gone, mute = heir(owner)
+-- Those who stand before the caller enter first, as many as fit.
+while true do
+  local first, gone, mute, full = heir(owner, value)
   -- It may be dead, and must not be waited for for ever.
   if mute then first = waiting(gone) end
   if first and ownerOf(first) ~= owner then
-    if not grant(first, gone + 1, now, mute and untoldWindow or passWindow) then return redis.error_reply('OOM the lock could not be handed over') end
+    local window = mute and untoldWindow or passWindow
+    if not grant(first, gone + 1, now, window) then return redis.error_reply('OOM the lock could not be handed over') end
+    watch(window)
     value = redis.call('GET', KEYS[1])
+  elseif full or not fits(kind, value) then
+    break
   else
     -- The caller is alive by definition, and whoever stands before it is gone.
     local taken = take()
-    if not failed(taken) then redis.call('ZREMRANGEBYRANK', KEYS[2], 0, first and gone or -1) end
+    if failed(taken) then return taken end
+    redis.call('ZREMRANGEBYRANK', KEYS[2], 0, first and gone or -1)
+    letInMore(now)
     return taken
   end
+end
+other = otherLimit(value)
+if other then
+  redis.call('ZREM', KEYS[2], member)
+  return other
 end
 
 local flags = 0
@@ -95,5 +129,9 @@ elseif value and string.sub(value, -2) == '|g' then
 end
 if member ~= owner then flags = flags + ${silent} end
 if rejoined then flags = flags + ${rejoined} end
-return {now, redis.call('PTTL', KEYS[1]), redis.call('ZRANK', KEYS[2], member) or -1, tonumber(ticket) or 0, flags}
+local wait = redis.call('PTTL', KEYS[1])
+if string.sub(groupOf(value) or '', 1, 1) == 'p' then
+  wait = math.ceil((tonumber(redis.call('ZRANGE', holders, 0, 0, 'WITHSCORES')[2]) - now) / 1000)
+end
+return {now, wait, redis.call('ZRANK', KEYS[2], member) or -1, tonumber(ticket) or 0, flags}
 `);

@@ -1,4 +1,5 @@
 import { fence } from "./fence.js";
+import { group } from "./group.js";
 import { handOver } from "./hand-over.js";
 import { Script } from "./script.js";
 import { value } from "./value.js";
@@ -7,21 +8,28 @@ import { value } from "./value.js";
  * Takes back a hold that too few replicas acknowledged. A claim that waited keeps its place: the next in line would meet
  * the same replicas.
  *
- * KEYS  lock, queue, fence
+ * KEYS  lock, queue, fence, holders, fences
  * ARGV  1 owner
  *       2 ticket, or ""
  *       3 "1": this process cannot be told
  * Reply 1: it was held · 0: it was not
  */
-export const undoScript: Script = new Script(`${value}${fence}${handOver}
+export const undoScript: Script = new Script(`${value}${fence}${group(4, 5)}${handOver}
 local owner, ticket = ARGV[1], ARGV[2]
-if not fenceOf(redis.call('GET', KEYS[1]), owner) then return 0 end
+local now = serverMicros()
+local value = purge(redis.call('GET', KEYS[1]), now)
+local after, leave = false, function() redis.call('DEL', KEYS[1]) end
+if groupOf(value) and redis.call('HEXISTS', fences, owner) == 1 then
+  after, leave = without(owner, value, now)
+elseif not fenceOf(value, owner) then
+  return 0
+end
 if ticket ~= '' then
-  redis.call('DEL', KEYS[1])
+  leave()
   redis.call('ZADD', KEYS[2], 'NX', ticket, owner .. (ARGV[3] == '1' and '~' or ''))
   redis.call('PEXPIRE', KEYS[2], 60000)
 else
-  handOver()
+  handOver(after, leave, now)
 end
 return 1
 `);

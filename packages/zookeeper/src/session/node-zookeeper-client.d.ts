@@ -94,12 +94,20 @@ declare module "node-zookeeper-client/lib/jute/index.js" {
     readonly dataLength: number;
     readonly numChildren: number;
   }
+  /** One step of a transaction. */
+  export type Step =
+    | { readonly type: number; readonly path: string; readonly version: number }
+    | {
+        readonly type: number;
+        readonly path: string;
+        readonly data: Buffer;
+        readonly acls: readonly { toRecord(): Record }[];
+        readonly mode: number;
+      };
   export type Class = new (...values: readonly unknown[]) => Record;
   const jute: {
     readonly Request: typeof Request;
-    readonly TransactionRequest: new (
-      operations: readonly { readonly type: number; readonly path: string; readonly version: number }[],
-    ) => Payload;
+    readonly TransactionRequest: new (operations: readonly Step[]) => Payload;
     readonly protocol: {
       readonly RequestHeader: new (xid: number, type: number) => Header;
       readonly [name: string]: Class;

@@ -1,4 +1,4 @@
-import jute, { type Request } from "node-zookeeper-client/lib/jute/index.js";
+import jute, { type Record, type Request } from "node-zookeeper-client/lib/jute/index.js";
 import { measure } from "./measure.js";
 
 /** What is asked of the server. */
@@ -41,7 +41,7 @@ const flags = { persistent: 0, ephemeral: 1, sequential: 2, "ephemeral-sequentia
 const anybody: readonly Acl[] = [{ perms: 31, scheme: "world", id: "anyone" }];
 
 export function create(path: string, bytes: Uint8Array, kind: NodeKind, acl: readonly Acl[] = anybody): Operation {
-  const rights = acl.map(({ perms, scheme, id }) => new data.ACL(perms, new data.Id(scheme, id)));
+  const rights = acl.map(recordOf);
   const payload = record("CreateRequest", path, Buffer.from(bytes), rights, flags[kind]);
   const code = kind === "container" ? createContainer : codes.create;
   return { name: `create ${path}`, code, readAs: codes.create, payload, throughLeader: true };
@@ -79,6 +79,21 @@ export function check(paths: readonly string[]): Operation {
   return { name: "multi", code: codes.multi, readAs: codes.multi, payload, throughLeader: true };
 }
 
+/** Both, or neither: deletes the one node, and makes the other, which is ephemeral. */
+export function replace(path: string, by: string, bytes: Uint8Array, acl: readonly Acl[]): Operation {
+  const payload = new jute.TransactionRequest([
+    { type: codes.delete, path, version: -1 },
+    {
+      type: codes.create,
+      path: by,
+      data: Buffer.from(bytes),
+      acls: acl.map((right) => ({ toRecord: () => recordOf(right) })),
+      mode: flags.ephemeral,
+    },
+  ]);
+  return { name: `replace ${path}`, code: codes.multi, readAs: codes.multi, payload, throughLeader: true };
+}
+
 /** For one use: the client writes into it. */
 export function toRequest({ code, readAs, payload }: Operation): Request {
   return new (class extends jute.Request {
@@ -112,8 +127,13 @@ function measureResults(frame: Buffer, offset: number): void {
     offset = measure("MultiHeader", frame, offset);
     if (done) return;
     if (type === failed) offset = measure("ErrorResponse", frame, offset);
-    else if (type !== codes.check) throw new RangeError(`a result of type ${type}`);
+    else if (type === codes.create) offset = measure("CreateResponse", frame, offset);
+    else if (type !== codes.check && type !== codes.delete) throw new RangeError(`a result of type ${type}`);
   }
+}
+
+function recordOf({ perms, scheme, id }: Acl): Record {
+  return new data.ACL(perms, new data.Id(scheme, id));
 }
 
 function operation(name: keyof typeof codes, path: string, payload: Operation["payload"], throughLeader = false) {

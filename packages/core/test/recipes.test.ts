@@ -1,0 +1,227 @@
+import { createLocks, LockClosedError, LockConfigError, LockLostError } from "@dlock/core";
+import { memoryProvider, memoryStore } from "@dlock/core/memory";
+import { leader, nextStripe, once, striped, type Term } from "@dlock/core/recipes";
+import { describe, expect, test } from "vitest";
+import { deferred, faulty, never, until } from "./support.js";
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function fleet(size: number) {
+  const store = memoryStore();
+  const members = Array.from({ length: size }, () => createLocks(memoryProvider({ store })));
+  return Promise.all(members);
+}
+
+describe("striped", () => {
+  test("a key has one stripe, everywhere, and its section excludes those of the same stripe only", async () => {
+    const [here, there] = (await fleet(2)).map((locks) => striped(locks, "stock", 4));
+    const keys = Array.from({ length: 64 }, (_, index) => `sku-${index}`);
+    expect(new Set(keys.map((key) => here!.stripeOf(key)))).toEqual(new Set([0, 1, 2, 3]));
+    expect(keys.map((key) => there!.stripeOf(key))).toEqual(keys.map((key) => here!.stripeOf(key)));
+    const [first] = keys as [string];
+    const same = keys.find((key) => key !== first && here!.stripeOf(key) === here!.stripeOf(first))!;
+    const other = keys.find((key) => here!.stripeOf(key) !== here!.stripeOf(first))!;
+    await here!.withLock(first, async (lock) => {
+      expect(lock.key).toBe(here!.keyOf(here!.stripeOf(first)));
+      await expect(there!.withLock(same, { waitTimeout: 0 }, () => {})).rejects.toMatchObject({ code: "LOCK_TIMEOUT" });
+      expect(await there!.withLock(other, { waitTimeout: 0 }, () => "in")).toBe("in");
+    });
+  });
+
+  test("any stripe is a free one while there is one, and then the first to be had", async () => {
+    const locks = (await fleet(1))[0]!;
+    const stripes = striped(locks, "stock", 3);
+    const gate = deferred();
+    const taken: number[] = [];
+    const section = () =>
+      stripes.withAnyStripe(async (_, stripe) => {
+        taken.push(stripe);
+        await gate.promise;
+      });
+    const running = [section(), section(), section()];
+    await until(() => taken.length === 3);
+    expect(new Set(taken)).toEqual(new Set([0, 1, 2]));
+    await expect(stripes.withAnyStripe({ waitTimeout: 30 }, () => {})).rejects.toMatchObject({ code: "LOCK_TIMEOUT" });
+    const waiting = stripes.withAnyStripe(() => "served");
+    gate.resolve();
+    expect(await waiting).toBe("served");
+    await Promise.all(running);
+  });
+
+  test("a task that wants another stripe spills over, to each once", async () => {
+    const locks = (await fleet(1))[0]!;
+    const stripes = striped(locks, "stock", 5);
+    const stock = [0, 0, 1, 0, 0];
+    const sell = () => stripes.withAnyStripe((_, stripe) => (stock[stripe]! > 0 ? stock[stripe]!-- : nextStripe));
+    expect(await sell()).toBe(1);
+    expect(await sell()).toBeUndefined();
+    const seen: number[] = [];
+    await stripes.withAnyStripe((_, stripe) => {
+      seen.push(stripe);
+      return nextStripe;
+    });
+    expect(seen).toHaveLength(5);
+    expect(new Set(seen)).toEqual(new Set([0, 1, 2, 3, 4]));
+  });
+
+  test("what makes no sense is refused", async () => {
+    const locks = (await fleet(1))[0]!;
+    for (const stripes of [0, 1.5, Number.NaN]) expect(() => striped(locks, "s", stripes)).toThrow(LockConfigError);
+    expect(() => striped(locks, "", 2)).toThrow(LockConfigError);
+    await expect(striped(locks, "s", 2).withAnyStripe(undefined as never)).rejects.toMatchObject({ field: "task" });
+    await expect(striped(locks, "s", 2).withLock("", () => {})).rejects.toMatchObject({ field: "key" });
+  });
+});
+
+describe("once", () => {
+  test("of all who come in one tick, one runs, and the next tick runs again", async () => {
+    const members = await fleet(5);
+    let runs = 0;
+    const tick = () => Promise.all(members.map((locks) => once(locks, "job", { every: 200 }, () => ++runs)));
+    const first = await tick();
+    expect(first.filter((ran) => ran !== undefined)).toEqual([{ result: 1 }]);
+    await sleep(100);
+    expect(await tick()).toEqual(Array(5).fill(undefined));
+    await sleep(110);
+    expect((await tick()).filter((ran) => ran !== undefined)).toEqual([{ result: 2 }]);
+  });
+
+  test("a task that fails rejects, and ran all the same; one that is slow keeps the lock beyond its ttl", async () => {
+    const [one, other] = await fleet(2);
+    const boom = new Error("boom");
+    await expect(once(one!, "fails", { every: 5_000 }, () => Promise.reject(boom))).rejects.toBe(boom);
+    expect(await once(other!, "fails", { every: 5_000 }, () => "again")).toBeUndefined();
+    const gate = deferred();
+    const slow = once(one!, "slow", { ttl: 300 }, () => gate.promise);
+    await sleep(600);
+    expect(await once(other!, "slow", { ttl: 300 }, () => "beside it")).toBeUndefined();
+    gate.resolve();
+    await slow;
+    await Promise.all([one!.close(), other!.close()]);
+  });
+
+  test("without atLeast a lock with a ttl is free when the task is over", async () => {
+    const [one, other] = await fleet(2);
+    await once(one!, "job", { ttl: 1_000 }, () => {});
+    await until(async () => (await once(other!, "job", { ttl: 1_000 }, () => "ran"))?.result === "ran", 500);
+    await once(one!, "longer", { ttl: 1_000, atLeast: 120 }, () => {});
+    expect(await once(other!, "longer", { ttl: 1_000 }, () => "ran")).toBeUndefined();
+    await sleep(150);
+    expect(await once(other!, "longer", { ttl: 1_000 }, () => "ran")).toEqual({ result: "ran" });
+  });
+
+  test("a task that returned although its hold was lost rejects with the result", async () => {
+    const locks = await createLocks(faulty({ renew: async () => false }));
+    const error = await once(locks, "job", { ttl: 40 }, async (lock) => {
+      await until(() => lock.signal.aborted);
+      return "late";
+    }).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(LockLostError);
+    expect(error).toMatchObject({ result: "late" });
+  });
+
+  test.each([
+    [{}, "every"],
+    [{ every: 0 }, "every"],
+    [{ every: 1_000, atLeast: 1_000 }, "atLeast"],
+    [{ ttl: 5 }, "ttl"],
+    [{ ttl: 100, atLeast: -1 }, "atLeast"],
+    [{ tick: 5 }, "options"],
+  ])("%j is refused", async (options, field) => {
+    const locks = (await fleet(1))[0]!;
+    await expect(once(locks, "job", options as { ttl: number }, () => {})).rejects.toMatchObject({
+      code: "LOCK_CONFIG",
+      field,
+    });
+  });
+});
+
+describe("leader", () => {
+  const fast = { lease: 150, renewDeadline: 100, retry: 20 };
+
+  test("leads term by term, with growing tokens, and others see who", async () => {
+    const [a, b, watcher] = await fleet(3);
+    const seen: (string | undefined)[] = [];
+    const stop = new AbortController();
+    const observing = (async () => {
+      for await (const holder of leader(watcher!, "boss", fast).observe({ signal: stop.signal }))
+        seen.push(holder?.owner);
+    })();
+    const tokens: bigint[] = [];
+    let leaders = 0;
+    const campaign = async (locks: typeof a, owner: string) => {
+      for await (const term of leader(locks!, "boss", { ...fast, owner }).terms()) {
+        expect(++leaders).toBe(1);
+        tokens.push(term.fencingToken);
+        await sleep(60);
+        term.throwIfOver();
+        leaders -= 1;
+        if (tokens.length >= 4) break;
+      }
+    };
+    await Promise.all([campaign(a, "a"), campaign(b, "b")]);
+    expect(tokens).toEqual(tokens.toSorted((one, other) => (one < other ? -1 : 1)));
+    await until(() => seen.at(-1) === undefined && seen.includes("a") && seen.includes("b"));
+    expect(await leader(watcher!, "boss").current()).toBeUndefined();
+    stop.abort();
+    await observing;
+  });
+
+  test("leads on beyond the lease while it renews, and resigns when told to", async () => {
+    const [a, b] = await fleet(2);
+    const { value: term } = (await leader(a!, "boss", fast).terms().next()) as { value: Term };
+    const next = leader(b!, "boss", fast).terms().next();
+    await sleep(400);
+    term.throwIfOver(20);
+    expect(term.signal.aborted).toBe(false);
+    await term.resign();
+    await term.resign();
+    const { value: second } = (await next) as { value: Term };
+    expect(second.fencingToken).toBeGreaterThan(term.fencingToken);
+    await second.resign();
+  });
+
+  test("a leader that cannot renew is over at its renew deadline, before the lease is", async () => {
+    let silent = false;
+    const locks = await createLocks(faulty({ renew: (inner) => (silent ? never() : inner()) }));
+    const { value: term } = (await leader(locks, "boss", { lease: 600, renewDeadline: 200, retry: 20 })
+      .terms()
+      .next()) as { value: Term };
+    silent = true;
+    const start = performance.now();
+    await until(() => term.signal.aborted);
+    expect(performance.now() - start).toBeLessThan(450);
+    expect(term.signal.reason).toBeInstanceOf(LockLostError);
+    expect(() => term.throwIfOver()).toThrow(LockLostError);
+  });
+
+  test("a campaign ends with its signal and with the locks, and a loop that is left resigns", async () => {
+    const [a, b] = await fleet(2);
+    const stop = new AbortController();
+    const held = await b!.acquire("boss");
+    const waiting = leader(a!, "boss", fast).terms({ signal: stop.signal }).next();
+    await until(async () => (await b!.inspect("boss")).waiters.length === 1);
+    stop.abort();
+    expect(await waiting).toEqual({ value: undefined, done: true });
+    await held.release();
+    for await (const term of leader(a!, "boss", fast).terms()) {
+      expect(term.signal.aborted).toBe(false);
+      break;
+    }
+    expect((await b!.inspect("boss")).holders).toEqual([]);
+    await a!.close();
+    await expect(leader(a!, "boss", fast).terms().next()).rejects.toBeInstanceOf(LockClosedError);
+  });
+
+  test.each([
+    [{ lease: 10_000 }, "renewDeadline"],
+    [{ retry: 9_000 }, "retry"],
+    [{ lease: 0 }, "ttl"],
+    [{ leaseDuration: 5 }, "options"],
+  ])("%j is refused", async (options, field) => {
+    const locks = (await fleet(1))[0]!;
+    expect(() => leader(locks, "boss", options as object)).toThrow(
+      expect.objectContaining({ code: "LOCK_CONFIG", field }) as Error,
+    );
+  });
+});
