@@ -20,8 +20,8 @@ export const fifo: Pick<Harness, "guarantees" | "offers" | "timing"> = {
 
 /** A quorum of servers: nobody waits in line. A server that has to be connected to first takes its time. */
 export const quorumHarness: Pick<Harness, "guarantees" | "offers" | "timing"> = {
-  guarantees: { ...guarantees, exclusion: "quorum", order: "none", waiting: "poll" },
-  offers: fifo.offers,
+  guarantees: { ...guarantees, exclusion: "quorum", order: "none", waiting: "poll", modes: ["exclusive", "shared"] },
+  offers: ["inspect", "forceRelease", "raise"],
   timing: { ttl: 600, slack: 600 },
 };
 
