@@ -1,7 +1,8 @@
 import { checkFields, LockConfigError, type LockProvider, type ProviderContext, type ProviderEntry } from "@dlock/core";
 import { openProvider } from "./lease-provider.js";
 import { optionFields, type RedisOptions, type RedisServer, serverFields } from "./options.js";
-import { openQuorum, quorumFields, type RedisQuorumOptions } from "./redis-quorum.js";
+import { openQuorum, quorumFields } from "./open-quorum.js";
+import type { RedisQuorumOptions } from "./redis-quorum.js";
 import { isQuorumUrl, parseQuorumUrl, parseUrl } from "./url.js";
 
 const numbers = ["replicas", "replicaTimeout", "memberTimeout"];

@@ -1,15 +1,12 @@
 import { checkFields, type LockProvider } from "@dlock/core";
-import { quorum } from "@dlock/core/combinators";
-import { openProvider } from "./lease-provider.js";
+import { openQuorum } from "./open-quorum.js";
 import type { RedisOptions, RedisServer } from "./options.js";
-import { type NamedSource, parseQuorumUrl } from "./url.js";
+import { parseQuorumUrl } from "./url.js";
 
 export interface RedisQuorumOptions extends Pick<RedisOptions, "prefix" | "emit"> {
   /** ms that one call to one server may take; default three quarters of the ttl, a second at most. */
   readonly memberTimeout?: number | undefined;
 }
-
-export const quorumFields: readonly string[] = ["prefix", "memberTimeout"];
 
 /**
  * Locks that a majority of independent servers holds, by the Redlock algorithm: `redis+quorum://host1,host2,host3`.
@@ -21,15 +18,4 @@ export function redisQuorum(where: Pick<RedisServer, "url" | "tls">, options: Re
   const { servers, query } = parseQuorumUrl(where);
   checkFields("url", query, []);
   return openQuorum(servers, options);
-}
-
-export function openQuorum(servers: readonly NamedSource[], options: RedisQuorumOptions): LockProvider {
-  checkFields("options", options, [...quorumFields, "emit"]);
-  const { memberTimeout, ...ofMember } = options;
-  // Nobody waits in a line at a member.
-  const providers = servers.map(({ source }) => openProvider(source, { ...ofMember, order: "none" }));
-  return {
-    ...quorum(providers, { names: servers.map(({ name }) => name), memberTimeout }),
-    close: async () => void (await Promise.all(providers.map((provider) => provider.close()))),
-  };
 }

@@ -89,6 +89,8 @@ export const tokens: readonly Law[] = [
     id: "tokens/raise",
     title: "every token after a raise exceeds its floor, also beyond 2^53, and a hold that ended raises nothing",
     offer: "raise",
+    // A backend that counts for many keys at once may raise the tokens of all.
+    alone: true,
     async run(stage) {
       const [here, there] = [await stage.peer(), await stage.peer()];
       const key = stage.key();
