@@ -7,7 +7,7 @@ const leftOut = ["redis", "zookeeper"].filter((backend) => chosen && !chosen.spl
 
 export default defineConfig({
   test: {
-    include: ["packages/*/test/**/*.test.ts", "examples/*/test/**/*.test.ts"],
+    include: ["packages/*/test/**/*.test.ts", "examples/*/test/**/*.test.ts", "chaos/test/**/*.test.ts"],
     exclude: [...configDefaults.exclude, ...leftOut.map((backend) => `packages/${backend}/**`)],
     // Sees to real servers, and says at the end which were run.
     globalSetup: ["packages/testbed/dist/vitest.js"],

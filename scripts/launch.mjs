@@ -16,6 +16,7 @@ const commands = {
       process.execPath,
       args[0] === "striped" ? ["bench/striped.mjs", ...args.slice(1)] : ["bench/redis.mjs", ...args],
     ),
+  chaos: () => run(process.execPath, ["chaos/dist/main.js", ...args]),
   check,
   generate: () => run(process.execPath, ["scripts/guarantees.mjs"]),
   release: () => run("changeset", ["publish"]),

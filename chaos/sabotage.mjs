@@ -1,0 +1,119 @@
+// Deletes one line on which safety rests, on a copy of everything, has the faults run there, and says which checker noticed.
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    seconds: { type: "string", default: "16" },
+    seed: { type: "string", default: "1" },
+  },
+});
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+
+const lines = [
+  {
+    name: "owner check in release",
+    file: "packages/redis/dist/scripts/release.js",
+    edits: [["local held = fenceOf(value, owner)", "local held = value"]],
+    backend: "redis",
+    nemesis: "holder-paused",
+  },
+  {
+    name: "deadline counted from before the request",
+    file: "packages/core/dist/contender.js",
+    edits: [["{ token, asked }", "{ token, asked: new Moment() }"]],
+    backend: "redis",
+    nemesis: "replies-frozen,holder-paused",
+  },
+  {
+    name: "renewal counted from before the request",
+    file: "packages/core/dist/tenure.js",
+    edits: [
+      [
+        "this.#leaseEnd = leaseEnd(asked, this.#claim.ttl ?? ttl);",
+        "this.#leaseEnd = leaseEnd(new Moment(), this.#claim.ttl ?? ttl);",
+      ],
+    ],
+    backend: "redis",
+    nemesis: "late-then-frozen",
+  },
+  {
+    name: "re-check after a wake-up",
+    file: "packages/zookeeper/dist/contest.js",
+    edits: [
+      [
+        "const obstacle = obstacleTo(this.#request, before);",
+        "const obstacle = this.woken ? undefined : obstacleTo(this.#request, before);",
+      ],
+      [
+        "this.#watched = undefined;\n        this.turn.now();",
+        "this.#watched = undefined;\n        this.woken = true;\n        this.turn.now();",
+      ],
+    ],
+    backend: "zookeeper",
+    nemesis: "waiter-killed",
+  },
+  {
+    name: "deadline inside of the script",
+    file: "packages/redis/dist/scripts/try.js",
+    edits: [["if now > tonumber(ARGV[3]) then return {now} end", ""]],
+    backend: "redis",
+    nemesis: "killed-unheard",
+  },
+  {
+    name: "order of czxids",
+    file: "packages/zookeeper/dist/zookeeper-claim.js",
+    edits: [["const token = czxid +", "const token = 0n * czxid +"]],
+    backend: "zookeeper",
+    nemesis: "none",
+  },
+  {
+    name: "heartbeat through the leader",
+    file: "packages/zookeeper/dist/session.js",
+    // What a read says, which any server answers by itself.
+    edits: [
+      ["if (operation.throughLeader)", "if (true)"],
+      [
+        "new Keepers((paths) =>",
+        "new Keepers(async (paths) => Promise.all(paths.map(async (path) => (await this.exists(path)) ? 0 : -101)), (paths) =>",
+      ],
+    ],
+    backend: "zookeeper",
+    nemesis: "follower-cut-off",
+  },
+];
+
+const copy = mkdtempSync(join(tmpdir(), "dlock-sabotage-"));
+let missed = 0;
+try {
+  const keep = (path) => !path.includes("/.git") && !path.includes("/.turbo");
+  cpSync(root, copy, { recursive: true, verbatimSymlinks: true, filter: keep });
+  for (const { name, file, edits, backend, nemesis } of lines.filter((line) => line.name.includes(values.only ?? ""))) {
+    const path = join(copy, file);
+    const whole = readFileSync(path, "utf8");
+    let broken = whole;
+    for (const [line, instead] of edits) {
+      if (broken.split(line).length !== 2) throw new Error(`${file} has not exactly one of: ${line}`);
+      broken = broken.replace(line, () => instead);
+    }
+    writeFileSync(path, broken);
+    const args = ["--backend", backend, "--nemesis", nemesis, "--seconds", values.seconds, "--seed", values.seed];
+    const { stdout, stderr } = spawnSync(process.execPath, [join(copy, "chaos/dist/main.js"), ...args], {
+      encoding: "utf8",
+    });
+    writeFileSync(path, whole);
+    const found = /VIOLATIONS (.*)/.exec(stdout)?.[1];
+    if (found === undefined) missed += 1;
+    console.log(
+      `${name} (${backend} × ${nemesis}): ${found ?? `NOT NOTICED ${stderr.slice(-300)}${stdout.slice(-300)}`}`,
+    );
+  }
+} finally {
+  rmSync(copy, { recursive: true });
+}
+process.exitCode = missed === 0 ? 0 : 1;

@@ -1,0 +1,27 @@
+import { databaseGround } from "./grounds/database-ground.js";
+import { quorumGround } from "./grounds/quorum-ground.js";
+import { redisGround } from "./grounds/redis-ground.js";
+import { sentinelGround } from "./grounds/sentinel-ground.js";
+import { sqliteGround } from "./grounds/sqlite-ground.js";
+import { zookeeperGround } from "./grounds/zookeeper-ground.js";
+import type { Fault } from "./fault.js";
+import { linkFaults } from "./faults/link-faults.js";
+import { processFaults, unheard } from "./faults/process-faults.js";
+import type { Ground, OpenGround } from "./ground.js";
+
+export const backends: Readonly<Record<string, OpenGround>> = {
+  redis: redisGround,
+  "redis-quorum": quorumGround,
+  "redis-sentinel": sentinelGround,
+  postgres: databaseGround("postgres", "version"),
+  "postgres-for-update": databaseGround("postgres", "for-update"),
+  "postgres-advisory": databaseGround("postgres", "advisory"),
+  mariadb: databaseGround("mariadb", "version"),
+  sqlite: sqliteGround,
+  zookeeper: zookeeperGround,
+};
+
+/** All that can happen there. */
+export function faultsOn(ground: Ground): readonly Fault[] {
+  return [...processFaults, ...(ground.ways.length > 0 ? [unheard, ...linkFaults] : []), ...ground.faults];
+}

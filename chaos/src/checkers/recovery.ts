@@ -1,0 +1,47 @@
+import { byKey, type Hold } from "../hold.js";
+import type { Incident } from "../incident.js";
+import type { Trial, Violation } from "../trial.js";
+
+export interface Recovery {
+  readonly key: string;
+  readonly incident: Incident;
+  /** ms from the end of the fault to the first grant to somebody who waited then. */
+  readonly took: number;
+}
+
+/** How long after each fault every key that was waited for could be had. */
+export function recoveries({ holds, incidents }: Trial): readonly Recovery[] {
+  const ended = incidents.filter(({ struck, healed }) => struck && Number.isFinite(healed));
+  return byKey(holds).flatMap((ofKey) => {
+    const granted = ofKey
+      .flatMap(({ granted: at }) => (at === undefined ? [] : [at]))
+      .toSorted((one, other) => one - other);
+    return ended.flatMap((incident) => {
+      if (!ofKey.some((hold) => pendingAt(hold, incident.healed))) return [];
+      const first = granted.find((at) => at > incident.healed);
+      return first === undefined ? [] : [{ key: String(ofKey[0]?.key), incident, took: first - incident.healed }];
+    });
+  });
+}
+
+/** Keys that could not be had within the bound after a fault, or not at all when everything was over. */
+export function recovery(trial: Trial): readonly Violation[] {
+  return recoveries(trial)
+    .filter(({ took, incident }) => took > trial.recovery && !disturbed(trial, incident, took))
+    .map(({ key, incident, took }) => ({
+      checker: "recovery",
+      key,
+      at: incident.healed,
+      what: `${took.toFixed(0)} ms passed after ${incident.fault} until it was granted again`,
+      holds: [],
+      announced: false,
+    }));
+}
+
+function disturbed({ incidents }: Trial, { id, healed }: Incident, took: number): boolean {
+  return incidents.some((other) => other.id !== id && other.begun < healed + took && other.healed > healed);
+}
+
+function pendingAt(hold: Hold, at: number): boolean {
+  return hold.invoked < at && (hold.resolved ?? hold.refused ?? Number.POSITIVE_INFINITY) > at + 200;
+}

@@ -1,0 +1,33 @@
+import { byKey, conflict, type Held } from "../hold.js";
+import type { Trial, Violation } from "../trial.js";
+
+/** Tokens that do not grow from one holder to the next; readers and permits among themselves are not ordered. */
+export function tokens(trial: Trial): readonly Violation[] {
+  return byKey(trial.held).flatMap((held) => {
+    let [highest, writer]: (Held | undefined)[] = [];
+    const known = new Map<bigint, Held>();
+    return held.flatMap((hold) => {
+      const before = conflict(hold, hold) ? highest : writer;
+      const twin = known.get(hold.token);
+      const found: Violation[] = [];
+      if (before && before.token >= hold.token) found.push(violation(trial, before, hold));
+      // Also who is not ordered is not one and the same.
+      else if (twin) found.push(violation(trial, twin, hold));
+      known.set(hold.token, hold);
+      if (!highest || hold.token > highest.token) highest = hold;
+      if (conflict(hold, hold) && (!writer || hold.token > writer.token)) writer = hold;
+      return found;
+    });
+  });
+}
+
+function violation({ guarantees }: Trial, before: Held, hold: Held): Violation {
+  return {
+    checker: "tokens",
+    key: hold.key,
+    at: hold.granted,
+    what: `${hold.id} has token ${hold.token} after ${before.id} had ${before.token}`,
+    holds: [before.id, hold.id],
+    announced: guarantees.fencing === "best-effort",
+  };
+}

@@ -1,0 +1,60 @@
+import { byKey, conflict, type Held } from "../hold.js";
+import { mayBeForgotten, type Trial, type Violation } from "../trial.js";
+
+/** ms by which two timers of one turn of the event loop may be apart. */
+const turn = 6;
+
+interface Stall {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Losses that were told after the next holder was granted the lock, although the event loop of the loser ran. */
+export function told(trial: Trial): readonly Violation[] {
+  const stalls = stallsOf(trial);
+  return byKey(trial.held).flatMap((held) =>
+    held.flatMap((next, n) => {
+      const before = held
+        .slice(Math.max(0, n - 20), n)
+        .filter((hold) => conflict(hold, next) && over(hold) > next.granted);
+      return before
+        .filter((loser) => over(loser) > dueBy(stalls.get(loser.proc) ?? [], next.granted))
+        .map((loser) => late(trial, loser, next));
+    }),
+  );
+}
+
+/** When it was over for its holder: by being told, by its own doing, or by the end of its process. */
+function over({ told, gaveUp, died }: Held): number {
+  return Math.min(...[told, gaveUp, died].map((at) => at ?? Number.POSITIVE_INFINITY));
+}
+
+/** At once; after a stall that covers this moment, right after it, and likewise after the next one. */
+function dueBy(stalls: readonly Stall[], granted: number): number {
+  let due = granted;
+  for (const { from, to } of stalls) if (from <= due && to >= due - turn) due = Math.max(due, to + turn);
+  return due;
+}
+
+function stallsOf({ events }: Trial): ReadonlyMap<string, readonly Stall[]> {
+  const stalls = new Map<string, Stall[]>();
+  for (const event of events) {
+    if (event.op !== "stall") continue;
+    const known = stalls.get(event.proc) ?? [];
+    stalls.set(event.proc, known);
+    known.push({ from: event.from, to: event.ts });
+  }
+  return stalls;
+}
+
+function late(trial: Trial, loser: Held, next: Held): Violation {
+  const when = loser.told === undefined ? "never" : `${(loser.told - next.granted).toFixed(3)} ms after it`;
+  return {
+    checker: "told",
+    key: next.key,
+    at: next.granted,
+    what: `${next.id} was granted the lock of ${loser.id}, who was told ${when}`,
+    holds: [loser.id, next.id],
+    announced: mayBeForgotten(trial, loser.invoked, next.granted),
+  };
+}

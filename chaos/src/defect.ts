@@ -1,0 +1,77 @@
+import type { Claim, ClaimRequest, LockProvider, ProviderEntry, ProviderFactory } from "@dlock/core";
+
+interface Defect {
+  /** What the backend is asked for instead. */
+  readonly request?: (request: ClaimRequest) => ClaimRequest;
+  /** What the claim does instead. */
+  readonly claim?: (claim: Claim) => Partial<Claim>;
+}
+
+export const defectNames = [
+  "no-exclusion",
+  "one-token",
+  "blind-renewal",
+  "no-line",
+  "eternal-lease",
+  "left-timer",
+] as const;
+export type DefectName = (typeof defectNames)[number];
+
+let invented = 1n;
+const longer = 60;
+
+/** What checkers have to find: a provider that is whole, but for one of these. */
+const defects: Readonly<Record<DefectName, Defect>> = {
+  /** Whoever asks has it. */
+  "no-exclusion": {
+    claim: (claim) => ({ tryAcquire: async (deadline) => (await claim.tryAcquire(deadline)) ?? (invented += 1n) }),
+  },
+  /** All holders have the same token. */
+  "one-token": {
+    claim: (claim) => ({
+      tryAcquire: async (deadline) => ((await claim.tryAcquire(deadline)) === undefined ? undefined : 1n),
+    }),
+  },
+  /** Every renewal went well, for nobody asks the backend. */
+  "blind-renewal": { claim: () => ({ renew: async () => true }) },
+  /** Who waits polls, and barges in. */
+  "no-line": { request: (request) => ({ ...request, join: false }), claim: () => ({ waitTurn: undefined }) },
+  /** The hold of a dead holder goes on and on. */
+  "eternal-lease": { request: (request) => ({ ...request, ttl: longer * request.ttl }) },
+  /** A timer that nobody clears. */
+  "left-timer": {
+    claim: () => {
+      setTimeout(() => {}, 60_000);
+      return {};
+    },
+  },
+};
+
+/** The provider with one defect. */
+export function breakOn(provider: LockProvider, name: DefectName): LockProvider {
+  const defect = defects[name];
+  return {
+    guarantees: provider.guarantees,
+    close: provider.close?.bind(provider),
+    claim(request) {
+      const claim = provider.claim(defect.request?.(request) ?? request);
+      const changed = defect.claim?.(claim) ?? {};
+      return new Proxy(claim, {
+        get(_, member) {
+          const holder = member in changed ? changed : claim;
+          const value: unknown = Reflect.get(holder, member, holder);
+          return typeof value === "function" ? (value as (...args: unknown[]) => unknown).bind(holder) : value;
+        },
+        has: (_, member) => member in changed || member in claim,
+      });
+    },
+  };
+}
+
+/** What `createLocks` would open, as a provider that can be broken. */
+export async function openBroken(entry: ProviderEntry): Promise<LockProvider> {
+  const scheme = /^[a-z]+/.exec(entry.url)?.[0] ?? "";
+  const adapter = scheme.startsWith("redis") ? "redis" : scheme === "zookeeper" ? "zookeeper" : "sql";
+  const { createProvider } = (await import(`@dlock/${adapter}`)) as { readonly createProvider: ProviderFactory };
+  return createProvider(entry, { emit() {} });
+}

@@ -1,0 +1,26 @@
+import type { Crew } from "./crew.js";
+import type { Ground } from "./ground.js";
+import type { Random } from "./random.js";
+
+/** Something bad that can be done to processes, links or servers. */
+export interface Fault {
+  readonly name: string;
+  /** The backend may forget acknowledged holds by it, as its guarantees or its documentation say. */
+  readonly forgets?: true;
+  /** What it does is over at once. */
+  readonly brief?: true;
+  /** ms by which answers are later, where nothing else shows that it took effect. */
+  readonly slows?: number;
+  /** Resolves when it is in effect, with what ends it; undefined when there was nothing to strike. */
+  strike(scene: Scene): Promise<Heal | undefined>;
+}
+
+type Heal = () => Promise<void>;
+
+export interface Scene {
+  readonly random: Random;
+  readonly crew: Crew;
+  readonly ground: Ground;
+  /** ms until it is healed */
+  readonly lasts: number;
+}

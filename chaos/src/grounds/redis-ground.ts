@@ -1,0 +1,32 @@
+import { startRedis } from "@dlock/testbed";
+import { serverFaults } from "../faults/server-faults.js";
+import type { Fault } from "../fault.js";
+import type { Ground } from "../ground.js";
+import { redisResidue } from "./redis-residue.js";
+
+/** One server. */
+export async function redisGround(workers: number): Promise<Ground> {
+  const redis = await startRedis();
+  const links = await Promise.all(Array.from({ length: workers }, () => redis.link()));
+  const flushed: Fault = {
+    name: "flushall",
+    forgets: true,
+    brief: true,
+    async strike() {
+      await redis.client.flushall();
+      return async () => {};
+    },
+  };
+  return {
+    name: "redis",
+    entries: links.map(({ url }) => ({ url })),
+    ways: links,
+    side: { url: redis.url },
+    ttl: 400,
+    recovery: 4_000,
+    deadWaiter: 1_600,
+    faults: [...serverFaults(() => redis.server, { wipe: true }), flushed],
+    residue: () => redisResidue([redis.client]),
+    stop: () => redis.stop(),
+  };
+}

@@ -1,0 +1,80 @@
+import { startZooKeeperEnsemble } from "@dlock/testbed";
+import type { Fault } from "../fault.js";
+import type { Ground } from "../ground.js";
+
+const [sessionTimeout, tickTime] = [1_000, 100];
+
+/** Three servers. */
+export async function zookeeperGround(workers: number): Promise<Ground> {
+  const ensemble = await startZooKeeperEnsemble(3);
+  const ways = await Promise.all(Array.from({ length: workers }, () => ensemble.link()));
+  const entry = (url: string) => ({ url, sessionTimeout, tickTime });
+  const through = (addresses: readonly { readonly host: string; readonly port: number }[]): string =>
+    `zookeeper://${addresses.map(({ host, port }) => `${host}:${port}`).join(",")}`;
+  const leaderKilled: Fault = {
+    name: "leader-killed",
+    async strike() {
+      const leader = await ensemble.leader();
+      await leader.server.kill();
+      return async () => {
+        await leader.server.restart({ keepData: true });
+        await ensemble.settle();
+      };
+    },
+  };
+  const leaderPaused: Fault = {
+    name: "leader-paused",
+    async strike() {
+      const leader = await ensemble.leader();
+      await leader.server.pause();
+      return async () => {
+        await leader.server.resume();
+        await ensemble.settle();
+      };
+    },
+  };
+  const followerCut: Fault = {
+    name: "follower-cut-off",
+    async strike({ random }) {
+      const [leader, followers] = [await ensemble.leader(), await ensemble.followers()];
+      const between = ensemble.between(leader, random.pick(followers));
+      between.freeze();
+      return async () => {
+        between.heal();
+        await ensemble.settle();
+      };
+    },
+  };
+  const majorityLost: Fault = {
+    name: "majority-lost",
+    async strike({ random }) {
+      const spared = random.pick(ensemble.nodes);
+      const lost = ensemble.nodes.filter((node) => node !== spared);
+      await Promise.all(lost.map(({ server }) => server.kill()));
+      return async () => {
+        await Promise.all(lost.map(({ server }) => server.restart({ keepData: true })));
+        await ensemble.settle();
+      };
+    },
+  };
+  return {
+    name: "zookeeper",
+    entries: ways.map(({ addresses }) => entry(through(addresses))),
+    ways,
+    side: entry(ensemble.url),
+    ttl: sessionTimeout,
+    recovery: 8_000,
+    deadWaiter: sessionTimeout + 200,
+    faults: [leaderKilled, leaderPaused, followerCut, majorityLost],
+    settle: () => ensemble.settle(),
+    residue: async () => {
+      const leader = await ensemble.leader();
+      const nodes = (await leader.tree.paths()).filter((path) => path.split("/").length > 2);
+      return [...nodes, ...(await leader.ephemerals()).keys()];
+    },
+    stop: async () => {
+      await ensemble.stop();
+      await Promise.all(ways.map((way) => way.close()));
+    },
+  };
+}

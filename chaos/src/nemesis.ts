@@ -1,0 +1,55 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Crew } from "./crew.js";
+import { type Event, now } from "./event.js";
+import type { Fault } from "./fault.js";
+import type { Ground } from "./ground.js";
+import type { Random } from "./random.js";
+
+interface Powers {
+  readonly faults: readonly Fault[];
+  readonly ground: Ground;
+  readonly crew: Crew;
+  readonly random: Random;
+  readonly record: (event: Event) => void;
+}
+
+/** Injects one fault after the other until `end`, some shorter and some longer than a ttl. */
+export async function torment({ faults, ground, crew, random, record }: Powers, end: number): Promise<void> {
+  const { ttl, pace = ttl } = ground;
+  for (let id = 1; now() < end; id++) {
+    await sleep(random.between(0.3, 1.3) * pace);
+    const fault = random.pick(faults);
+    const lasts = fault.brief ? 20 : random.between(0.3, 2.5) * pace;
+    const say = (phase: "invoke" | "ok" | "fail" | "healed", why?: unknown): void => {
+      const reason = why instanceof Error ? { why: why.message } : {};
+      record({ ts: now(), proc: "nemesis", op: "fault", phase, id, fault: fault.name, ...reason });
+    };
+    say("invoke");
+    try {
+      const heal = await fault.strike({ random, crew, ground, lasts });
+      if (!heal) say("fail");
+      else {
+        say("ok");
+        await sleep(lasts);
+        await persist(heal);
+        say("healed");
+      }
+    } catch (error) {
+      // The nemesis is no part of what is tested: its own trouble is said, and its fault counts for nothing.
+      say("fail", error);
+      await ground.settle?.();
+    }
+  }
+}
+
+/** A server that is started again may find that somebody has taken its port for a moment. */
+async function persist(heal: () => Promise<void>): Promise<void> {
+  for (let failures = 0; ; failures++) {
+    try {
+      return await heal();
+    } catch (error) {
+      if (failures === 3) throw error;
+      await sleep(1_000);
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import { recoveries } from "./checkers/recovery.js";
+import { staleWrites } from "./checkers/stale.js";
+import type { Outcome } from "./campaign.js";
+import type { Held } from "./hold.js";
+import type { Incident } from "./incident.js";
+import type { Trial } from "./trial.js";
+
+/** One row of the report: what happened, in numbers. */
+export interface Tally {
+  readonly backend: string;
+  readonly fault: string;
+  readonly seed: number;
+  readonly seconds: number;
+  readonly attempts: number;
+  readonly sections: number;
+  readonly injected: number;
+  /** Those that took effect, as the history shows. */
+  readonly felt: number;
+  readonly losses: number;
+  /** Attempts and releases whose outcome nobody knows. */
+  readonly unknown: number;
+  readonly violations: Readonly<Record<string, number>>;
+  /** Of the violations, those that the guarantees announce. */
+  readonly announced: number;
+  readonly announcedBy: Readonly<Record<string, number>>;
+  /** Writes that the register without tokens took from holders who were none any more. */
+  readonly unfenced: number;
+  /** Writes that the fenced register refused. */
+  readonly refused: number;
+  /** ms from the beginning of a fault to the signal of a hold that was lost to it, at worst. */
+  readonly toldAfter: number;
+  /** ms, at worst. */
+  readonly recoveredAfter: number;
+}
+
+export interface About {
+  readonly backend: string;
+  readonly fault: string;
+  readonly seed: number;
+  readonly seconds: number;
+  /** ms by which each fault slows answers, where it does. */
+  readonly slows?: number | undefined;
+}
+
+export function tallyOf({ trial, violations }: Outcome, about: About): Tally {
+  const { events, holds, held, incidents } = trial;
+  const struck = incidents.filter((incident) => incident.struck);
+  const announced = violations.filter((violation) => violation.announced);
+  const { backend, fault, seed, seconds, slows } = about;
+  return {
+    backend,
+    fault,
+    seed,
+    seconds,
+    attempts: holds.length,
+    sections: held.length,
+    injected: struck.length,
+    felt: feltOf(trial, struck, slows).length,
+    losses: held.filter(({ told }) => told !== undefined).length,
+    unknown: events.filter((event) => "phase" in event && event.phase === "info").length,
+    violations: countByChecker(violations),
+    announced: announced.length,
+    announcedBy: countByChecker(announced),
+    unfenced: staleWrites(trial, "unfenced").length,
+    refused: events.filter((event) => event.op === "write" && event.phase === "fail" && event.register === "fenced")
+      .length,
+    toldAfter: worst(held.flatMap((hold) => toldAfter(struck, trial.ttl, hold))),
+    recoveredAfter: worst(recoveries(trial).map(({ took }) => took)),
+  };
+}
+
+/** Process faults are by the process's own hand; others have left a trace: trouble, a loss, a call that took as long as the fault. */
+function feltOf(trial: Trial, struck: readonly Incident[], slows: number | undefined): readonly Incident[] {
+  const traces = trial.events.filter(
+    (event) => event.op === "trouble" || event.op === "lost" || ("phase" in event && event.phase === "info"),
+  );
+  const releases = trial.holds.flatMap(({ gaveUp, released, died }) =>
+    gaveUp === undefined || died !== undefined ? [] : [{ from: gaveUp, to: released ?? Infinity }],
+  );
+  return struck.filter(({ fault, begun, healed }) => {
+    if (/^(holder|waiter|killed)-/.test(fault)) return true;
+    if (traces.some(({ ts }) => ts >= begun && ts <= healed + trial.ttl)) return true;
+    const least = slows ?? Math.max(50, (healed - begun) / 2);
+    return releases.some(({ from, to }) => from <= healed && to >= begun && to - from >= least);
+  });
+}
+
+/** Of a hold that was there when a fault began, and was lost to it by all appearances. */
+function toldAfter(struck: readonly Incident[], ttl: number, { granted, told }: Held): readonly number[] {
+  if (told === undefined) return [];
+  const cause = struck.findLast(({ begun, healed }) => begun >= granted && begun <= told && told <= healed + ttl);
+  return cause ? [told - cause.begun] : [];
+}
+
+function worst(values: readonly number[]): number {
+  return values.reduce((one, other) => Math.max(one, other), 0);
+}
+
+function countByChecker(violations: Outcome["violations"]): Readonly<Record<string, number>> {
+  const count: Record<string, number> = {};
+  for (const { checker } of violations) count[checker] = (count[checker] ?? 0) + 1;
+  return count;
+}

@@ -1,0 +1,195 @@
+import { describe, expect, test } from "vitest";
+import { endings } from "../src/checkers/endings.js";
+import { fairness } from "../src/checkers/fairness.js";
+import { ghosts } from "../src/checkers/ghosts.js";
+import { overlap } from "../src/checkers/overlap.js";
+import { recovery } from "../src/checkers/recovery.js";
+import { stale, staleWrites } from "../src/checkers/stale.js";
+import { told } from "../src/checkers/told.js";
+import { tokens } from "../src/checkers/tokens.js";
+import { checkers } from "../src/checkers.js";
+import { fault, stay, story, trial } from "./story.js";
+
+const first = { hold: "a1", token: 1, from: 100, until: 500 };
+const second = { hold: "b1", token: 2, from: 300, until: 700 };
+
+describe("an orderly history", () => {
+  const orderly = [...stay({ ...first, gaveUp: 200 }), ...stay({ ...second, gaveUp: 400 })];
+  test.each(checkers)("is fine for checker %#", (check) => expect(check(trial(orderly))).toEqual([]));
+});
+
+describe("overlap", () => {
+  test("is two writers at the same time", () => {
+    expect(overlap(trial([...stay(first), ...stay(second)]))).toMatchObject([
+      { holds: ["b1", "a1"], announced: false },
+    ]);
+  });
+
+  test("ends with the signal, the deadline, the beginning of the release and the end of the process", () => {
+    const ended = [
+      stay({ ...first, told: 250 }),
+      stay({ ...first, until: 299 }),
+      stay({ ...first, gaveUp: 299 }),
+      [...stay(first), ...story([299, "a", { op: "end", how: "killed" }])],
+    ];
+    for (const before of ended) expect(overlap(trial([...before, ...stay(second)]))).toEqual([]);
+  });
+
+  test("is not readers among themselves, but a reader and a writer", () => {
+    const reader = stay({ ...first, mode: "shared" });
+    expect(overlap(trial([...reader, ...stay({ ...second, mode: "shared" })]))).toEqual([]);
+    expect(overlap(trial([...reader, ...stay(second)]))).toHaveLength(1);
+  });
+
+  test("is one permit too many", () => {
+    const permit = (hold: string, from: number) => stay({ hold, token: from, from, until: 900, limit: 3 });
+    const three = [...permit("a1", 100), ...permit("b1", 101), ...permit("c1", 102)];
+    expect(overlap(trial(three))).toEqual([]);
+    expect(overlap(trial([...three, ...permit("d1", 103)]))).toHaveLength(1);
+  });
+
+  test("is announced where the backend may have forgotten the first hold, and only there", () => {
+    const events = [...stay(first), ...stay(second)];
+    const forgetting = ["flushall"];
+    expect(overlap(trial([...events, ...fault("flushall", 250, 260)], { forgetting }))).toMatchObject([
+      { announced: true },
+    ]);
+    expect(overlap(trial([...events, ...fault("flushall", 20, 30)], { forgetting }))).toMatchObject([
+      { announced: false },
+    ]);
+    expect(overlap(trial([...events, ...fault("link-cut", 250, 260)], { forgetting }))).toMatchObject([
+      { announced: false },
+    ]);
+  });
+});
+
+describe("tokens", () => {
+  test("do not grow", () => {
+    for (const token of [1, 0])
+      expect(tokens(trial([...stay({ ...first, gaveUp: 200 }), ...stay({ ...second, token })]))).toHaveLength(1);
+  });
+
+  test("are not ordered among readers, but differ", () => {
+    const reader = (hold: string, token: number) => stay({ ...first, hold, token, mode: "shared" });
+    expect(tokens(trial([...reader("a1", 5), ...reader("b1", 4)]))).toEqual([]);
+    expect(tokens(trial([...reader("a1", 5), ...reader("b1", 5)]))).toHaveLength(1);
+  });
+
+  test("of a writer exceed those of all readers before it, and readers exceed the last writer", () => {
+    const reader = stay({ ...first, token: 9, mode: "shared", gaveUp: 200 });
+    expect(tokens(trial([...reader, ...stay({ ...second, token: 8 })]))).toHaveLength(1);
+    const writer = stay({ ...first, token: 9, gaveUp: 200 });
+    expect(tokens(trial([...writer, ...stay({ ...second, token: 8, mode: "shared" })]))).toHaveLength(1);
+  });
+});
+
+describe("stale writes", () => {
+  const holds = [...stay({ ...first, until: 200 }), ...stay(second)];
+  const take = (ts: number, hold: string, register: "fenced" | "unfenced") =>
+    story([ts, "registers", { op: "take", register, hold, key: "k", token: "7" }]);
+
+  test("are those of a former holder after a later one's, whatever their tokens", () => {
+    const events = [...holds, ...take(310, "b1", "fenced"), ...take(320, "a1", "fenced")];
+    expect(stale(trial(events))).toMatchObject([{ holds: ["b1", "a1"] }]);
+  });
+
+  test("are counted for each register by itself", () => {
+    const events = [...holds, ...take(310, "b1", "unfenced"), ...take(320, "a1", "unfenced")];
+    expect(stale(trial(events))).toEqual([]);
+    expect(staleWrites(trial(events), "unfenced")).toHaveLength(1);
+  });
+
+  test("are not those before the later holder's first", () => {
+    const events = [...holds, ...take(310, "a1", "fenced"), ...take(320, "b1", "fenced")];
+    expect(stale(trial(events))).toEqual([]);
+  });
+});
+
+describe("a loss", () => {
+  const lost = (toldAt: number | undefined) => [
+    ...stay({ ...first, until: 250, ...(toldAt === undefined ? {} : { told: toldAt }) }),
+    ...stay(second),
+  ];
+
+  test("is told in time before the next grant", () => expect(told(trial(lost(299)))).toEqual([]));
+  test("is told late after it", () => expect(told(trial(lost(320)))).toHaveLength(1));
+  test("is never told", () => expect(told(trial(lost(undefined)))).toHaveLength(1));
+
+  test("may be told right after a stall that covers the grant, and no later", () => {
+    const stalled = story([400, "a", { op: "stall", from: 200 }]);
+    expect(told(trial([...lost(402), ...stalled]))).toEqual([]);
+    expect(told(trial([...lost(450), ...stalled]))).toHaveLength(1);
+  });
+
+  test("is not excused by the stall of another process, or by an earlier one", () => {
+    expect(told(trial([...lost(402), ...story([400, "c", { op: "stall", from: 200 }])]))).toHaveLength(1);
+    expect(told(trial([...lost(320), ...story([260, "a", { op: "stall", from: 200 }])]))).toHaveLength(1);
+  });
+
+  test("is nobody's when its process was killed", () => {
+    expect(told(trial([...lost(undefined), ...story([280, "a", { op: "end", how: "killed" }])]))).toEqual([]);
+  });
+});
+
+describe("recovery", () => {
+  const waits = story([
+    90,
+    "a",
+    { op: "acquire", phase: "invoke", hold: "a0", key: "k", mode: "exclusive", limit: 1, alone: true },
+  ]);
+
+  test("takes too long", () => {
+    const events = [...waits, ...fault("server-killed", 50, 100), ...stay({ ...second, from: 1_200, until: 1_300 })];
+    expect(recovery(trial(events))).toMatchObject([{ at: 100 }]);
+    expect(recovery(trial(events, { recovery: 2_000 }))).toEqual([]);
+  });
+
+  test("is not asked for while the next fault is under way", () => {
+    const next = fault("server-killed", 300, 1_100, 2);
+    const events = [
+      ...waits,
+      ...fault("server-killed", 50, 100),
+      ...next,
+      ...stay({ ...second, from: 1_200, until: 1_300 }),
+    ];
+    expect(recovery(trial(events))).toEqual([]);
+  });
+});
+
+describe("fairness", () => {
+  const waiter = story(
+    [100, "a", { op: "acquire", phase: "invoke", hold: "a1", key: "k", mode: "exclusive", limit: 1, alone: true }],
+    [110, "a", { op: "wait", hold: "a1", key: "k" }],
+    [900, "a", { op: "acquire", phase: "ok", hold: "a1", key: "k", token: "9" }],
+  );
+  const overtaking = [...waiter, ...stay({ ...second, gaveUp: 400 })];
+
+  test("is broken by who came later and was first", () => expect(fairness(trial(overtaking))).toHaveLength(1));
+
+  test("is not asked of a backend without order, nor near a fault", () => {
+    const guarantees = { order: "none", fencing: "always", alive: "lease" } as const;
+    expect(fairness(trial(overtaking, { guarantees }))).toEqual([]);
+    expect(fairness(trial([...overtaking, ...fault("link-cut", 50, 60)]))).toEqual([]);
+  });
+
+  test("does not count who came before", () => {
+    expect(fairness(trial([...waiter, ...stay({ ...second, from: 109, gaveUp: 400 })]))).toEqual([]);
+  });
+});
+
+test("a ghost is seen to hold long after its process was killed, not within its ttl", () => {
+  const seen = (asked: number) => story([asked, "lookout", { op: "seen", hold: "a1", key: "k", asked }]);
+  const events = [...stay(first), ...story([300, "a", { op: "end", how: "killed" }])];
+  expect(ghosts(trial([...events, ...seen(1_600)]))).toEqual([]);
+  expect(ghosts(trial([...events, ...seen(1_800)]))).toHaveLength(1);
+  expect(ghosts(trial([...stay({ ...first, gaveUp: 200 }), ...seen(1_800)]))).toEqual([]);
+});
+
+test("a process that crashed, or did not end by itself, is a violation; one that was killed is none", () => {
+  const events = story(
+    [1, "a", { op: "end", how: "crashed", why: "1" }],
+    [2, "b", { op: "end", how: "stuck" }],
+    [3, "c", { op: "end", how: "killed" }],
+  );
+  expect(endings(trial(events))).toHaveLength(2);
+});
