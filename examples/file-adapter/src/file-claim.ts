@@ -56,6 +56,7 @@ export class FileClaim implements LeaseClaim {
 
   #step<Result>(work: () => Promise<Result>): Promise<Result> {
     const step = this.#steps.then(work);
+    // Its caller hears of it; the next step only has to wait.
     this.#steps = step.catch(() => {});
     return step;
   }

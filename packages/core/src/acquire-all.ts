@@ -20,7 +20,7 @@ export async function acquireAll(keys: readonly string[], acquire: Acquire, opti
       const key = sorted[held.length] as string; // there is one: see the condition
       const left = waitTimeout === 0 ? 0 : Math.max(deadline - monotonicNow(), 1);
       held.push(await taken(key, { ...options, waitTimeout: left }));
-      if (held.some((lock) => lock.signal.aborted || isLost(lock))) await releaseAll(held.splice(0));
+      if (held.some(isLost)) await releaseAll(held.splice(0));
     }
     return new HeldLocks(held);
   } catch (error) {

@@ -137,6 +137,7 @@ export class Tenure {
       await step();
       this.throwIfLost();
     });
+    // The caller hears of it; whoever comes next only has to wait.
     this.#renewing = turn.catch(() => {});
     try {
       await turn;

@@ -195,6 +195,25 @@ describe("leader", () => {
     expect(() => term.throwIfOver()).toThrow(LockLostError);
   });
 
+  test("a lock that is lost as soon as it is had is a term that is over, and nothing is kept", async () => {
+    const store = memoryStore();
+    const locks = await createLocks(memoryProvider({ store }));
+    const losing: typeof locks = Object.create(locks, {
+      acquire: {
+        value: async () => {
+          const lock = await locks.acquire("boss", { ttl: 20, autoRenew: false });
+          await until(() => lock.signal.aborted);
+          return lock;
+        },
+      },
+    }) as typeof locks;
+    const { value: term } = (await leader(losing, "boss", fast).terms().next()) as { value: Term };
+    expect(term.signal.aborted).toBe(true);
+    expect(() => term.throwIfOver()).toThrow(LockLostError);
+    await term.resign();
+    expect(store.size).toBe(0);
+  });
+
   test("a campaign ends with its signal and with the locks, and a loop that is left resigns", async () => {
     const [a, b] = await fleet(2);
     const stop = new AbortController();

@@ -268,6 +268,7 @@ describe.each(places)("strategy $strategy on $name", ({ database, postgres, stra
     expect((await locks.acquire(key, { waitTimeout: 3_000 })).fencingToken).toBeGreaterThan(fencingToken);
   });
 
+  // PostgreSQL counts the time of idle connections in milliseconds.
   test.skipIf(postgres)("a ttl is a whole number of seconds, which is told once", async () => {
     const notices: ProviderNotice[] = [];
     const locks = await locksOf(provide({ emit: (notice) => notices.push(notice) }));

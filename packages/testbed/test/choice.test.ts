@@ -42,6 +42,7 @@ describe("the choice of an engine", () => {
     );
   });
 
+  // Homebrew has a package of it.
   it.skipIf(process.platform === "darwin")("names no package where there is none", async () => {
     vi.stubEnv("DLOCK_TEST_ENGINE", "local");
     const { commands, image } = nothing;

@@ -108,7 +108,7 @@ class LeaderTerm implements Term {
   readonly #reserve: number;
   readonly #over = new AbortController();
   readonly #ended = new AbortController();
-  readonly #stop: () => void;
+  #stop: () => void = () => {};
   #renewing: Promise<void> | undefined;
 
   constructor(lock: Lock, { lease, renewDeadline, retry }: Settings) {
@@ -150,7 +150,7 @@ class LeaderTerm implements Term {
     }
   }
 
-  /** One at a time: a server that does not answer is not asked again meanwhile. */
+  /** One at a time: a server that does not answer is not asked again meanwhile. What fails is judged by the deadline that does not move. */
   async #renew(): Promise<void> {
     this.#renewing ??= this.#lock.extend().catch(() => {});
     await this.#renewing;
