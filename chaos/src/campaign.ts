@@ -30,7 +30,7 @@ export interface Outcome {
   readonly violations: readonly Violation[];
 }
 
-const loops = 6;
+const loops = 8;
 
 /** Workers and a nemesis on one backend for so many seconds, and what the checkers say to it. */
 export async function campaign(terms: Terms): Promise<Outcome> {
@@ -85,7 +85,7 @@ function keysFor(modes: readonly string[]): Keys {
   const some = (kind: string, count: number): string[] =>
     Array.from({ length: count }, (_, n) => `${name}-${kind}${n}`);
   return {
-    exclusive: some("x", 8),
+    exclusive: some("x", 12),
     shared: modes.includes("shared") ? some("s", 2) : [],
     limited: modes.includes("semaphore") ? some("l", 2) : [],
   };

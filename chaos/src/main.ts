@@ -1,92 +1,107 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { backends, faultsOn } from "./backends.js";
-import { campaign, type Outcome } from "./campaign.js";
+import { type Cell, faultsOf, runCell } from "./cell.js";
+import { runControls } from "./controls.js";
 import { type DefectName, defectNames } from "./defect.js";
-import type { Fault } from "./fault.js";
+import { doubtsAbout } from "./doubts.js";
 import type { Ground } from "./ground.js";
+import { inLanes } from "./lanes.js";
+import { isWhole } from "./tally.js";
+import { readTallies } from "./tallies.js";
 import { writeReport } from "./report.js";
-import { type Tally, tallyOf } from "./tally.js";
+import { shortCells } from "./short.js";
 
 const { values } = parseArgs({
   options: {
-    backend: { type: "string", default: "redis" },
-    // Names, with commas; `each`: a campaign for each of them; `all`: all of them in one.
-    nemesis: { type: "string", default: "all" },
-    seconds: { type: "string", default: "10" },
-    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    // Names, with commas; `all`.
+    backend: { type: "string" },
+    // Names, with commas: in turn; `all`: all of them in one campaign; `each`: one after the other, and a time without any.
+    nemesis: { type: "string" },
+    // Of one campaign; default: some 25 faults.
+    seconds: { type: "string" },
+    // What a cell has to have at least; else it goes on, with the next seed.
+    sections: { type: "string", default: "0" },
+    faults: { type: "string", default: "0" },
+    seed: { type: "string" },
     workers: { type: "string", default: "4" },
+    lanes: { type: "string", default: "1" },
+    short: { type: "boolean", default: false },
     defect: { type: "string" },
-    history: { type: "string", default: mkdtempSync(join(tmpdir(), "dlock-history-")) },
+    history: { type: "string" },
     report: { type: "string" },
   },
 });
 
-function choose(faults: readonly Fault[], names: string): readonly (readonly Fault[])[] {
-  if (names === "each") return faults.map((fault) => [fault]);
-  if (names === "all") return [faults];
-  if (names === "none") return [[]];
-  const known = faults.map(({ name }) => name).join(", ");
-  const chosen = names.split(",").map((name) => {
-    const fault = faults.find((one) => one.name === name);
-    if (!fault) throw new Error(`--nemesis: there is no ${name} here; there are ${known}, each, all and none`);
-    return fault;
-  });
-  return [chosen];
+const seed = Number(values.seed ?? Date.now() % 1_000_000);
+const history = values.history ?? mkdtempSync(join(tmpdir(), "dlock-history-"));
+
+function cellsOn(ground: Ground): readonly Cell[] {
+  const seconds = Number(values.seconds ?? (55 * (ground.pace ?? ground.ttl)) / 1_000);
+  const { nemesis = "all" } = values;
+  if (values.short) {
+    const cells = shortCells[ground.name] ?? [];
+    return values.nemesis === undefined ? cells : cells.filter((cell) => cell.nemesis === nemesis);
+  }
+  if (nemesis !== "each") return [{ nemesis, seconds }];
+  return ["none", ...faultsOn(ground).map(({ name }) => name)].map((name) => ({ nemesis: name, seconds }));
 }
 
-function tell(tally: Tally, { violations }: Outcome): void {
-  const found = Object.entries(tally.violations).map(([checker, count]) => `${checker} ${count}`);
-  console.log(
-    `${tally.backend} × ${tally.fault}: ${tally.sections} sections of ${tally.attempts} attempts, ${tally.injected} faults (${tally.felt} felt), ` +
-      `${tally.losses} losses, ${tally.unknown} unknown; unfenced ${tally.unfenced}, refused ${tally.refused}; ` +
-      `told after ${tally.toldAfter.toFixed(0)} ms, recovered after ${tally.recoveredAfter.toFixed(0)} ms; ` +
-      (found.length === 0 ? "no violation" : `VIOLATIONS ${found.join(", ")} (${tally.announced} announced)`),
-  );
-  for (const { checker, key, what, announced } of violations.slice(0, 8)) {
-    console.log(`  ${checker}${announced ? " (announced)" : ""} ${key}: ${what}`);
+async function runOn(name: string): Promise<void> {
+  const open = backends[name];
+  if (!open) throw new Error(`--backend: there is no ${name}; there are ${Object.keys(backends).join(", ")}`);
+  const ground = await open(Number(values.workers));
+  const terms = {
+    seed,
+    sections: Number(values.sections),
+    faults: Number(values.faults),
+    folder: history,
+    say: (line: string) => console.log(line),
+    defect: values.defect as DefectName | undefined,
+  };
+  try {
+    const cells = cellsOn(ground);
+    for (const { nemesis } of cells) faultsOf(ground, nemesis);
+    for (const cell of cells) await runCell(ground, cell, terms);
+  } finally {
+    await ground.stop();
   }
 }
 
-async function runOn(ground: Ground, seed: number): Promise<readonly Tally[]> {
-  const tallies: Tally[] = [];
-  for (const faults of choose(faultsOn(ground), values.nemesis)) {
-    const fault =
-      faults.length === faultsOn(ground).length ? "all" : faults.map(({ name }) => name).join(",") || "none";
-    const folder = join(values.history, ground.name, fault);
-    const seconds = Number(values.seconds);
-    const outcome = await campaign({ ground, faults, seconds, seed, folder, defect: values.defect as DefectName });
-    const tally = tallyOf(outcome, { backend: ground.name, fault, seed, seconds, slows: faults[0]?.slows });
-    writeFileSync(join(folder, "violations.json"), JSON.stringify(outcome.violations, null, 1));
-    tell(tally, outcome);
-    tallies.push(tally);
-  }
-  return tallies;
+function chosen(): readonly string[] {
+  if (values.backend !== undefined && values.backend !== "all") return values.backend.split(",");
+  return Object.keys(values.short ? shortCells : backends);
 }
 
 async function main(): Promise<void> {
-  const names = values.backend === "all" ? Object.keys(backends) : values.backend.split(",");
   if (values.defect !== undefined && !(defectNames as readonly string[]).includes(values.defect))
     throw new Error(`--defect: one of ${defectNames.join(", ")}`);
-  console.log(`seed ${values.seed}, histories in ${values.history}`);
-  const tallies: Tally[] = [];
-  for (const name of names) {
-    const open = backends[name];
-    if (!open) throw new Error(`--backend: there is no ${name}; there are ${Object.keys(backends).join(", ")}`);
-    const ground = await open(Number(values.workers));
-    try {
-      tallies.push(...(await runOn(ground, Number(values.seed))));
-    } finally {
-      await ground.stop();
-    }
+  const names = chosen();
+  const [only = ""] = names;
+  // A lane of a run that has several, which counts.
+  const isLane = process.send !== undefined;
+  if (isLane) return runOn(only);
+  console.log(`seed ${seed}, histories in ${history}`);
+  const begun = Date.now();
+  const controls = values.report === undefined ? [] : await runControls(history, seed);
+  const args = [...process.argv.slice(2), "--seed", String(seed), "--history", history];
+  const broken = names.length > 1 ? await inLanes(names, Number(values.lanes), args) : [];
+  if (names.length === 1) await runOn(only);
+  const tallies = readTallies(history);
+  const doubts = broken.map((name) => `${name}: came to no result`);
+  if (values.report !== undefined) {
+    const evidence = { tallies, controls, sections: Number(values.sections), faults: Number(values.faults) };
+    doubts.push(...doubtsAbout(evidence));
+    writeReport(values.report, { ...evidence, seed, took: Date.now() - begun });
   }
-  if (values.report !== undefined) writeReport(values.report, tallies);
-  const unannounced = tallies.some(
-    ({ violations, announced }) => Object.values(violations).reduce((sum, n) => sum + n, 0) > announced,
-  );
-  if (unannounced) process.exitCode = 1;
+  for (const doubt of doubts) console.log(doubt);
+  const passed = tallies.filter(isWhole).length;
+  const failed = tallies.length - passed + doubts.length;
+  console.log(`${passed} passed, ${failed} failed`);
+  if (failed === 0 && values.history === undefined) rmSync(history, { recursive: true });
+  process.exitCode = failed === 0 ? 0 : 1;
 }
 
 await main();

@@ -33,7 +33,7 @@ export function planNext(random: Random, { keys, ttl, pace }: Brief): Plan {
       backendTimeout: patience * ttl,
     },
     // Most sections are short, and some end around the ttl or beyond it.
-    holdFor: random.chance(0.86) ? random.between(0, 8) : random.between(0.5, 3.5) * pace,
+    holdFor: random.chance(0.93) ? random.between(0, 8) : random.between(0.5, 3.5) * pace,
     alone: waitTimeout > 0 && random.chance(0.7),
     writes: mode === "exclusive" && !limited,
   };

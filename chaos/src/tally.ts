@@ -5,11 +5,16 @@ import type { Held } from "./hold.js";
 import type { Incident } from "./incident.js";
 import type { Trial } from "./trial.js";
 
+/** By the name of a checker. */
+type Counts = Readonly<Record<string, number>>;
+
 /** One row of the report: what happened, in numbers. */
 export interface Tally {
   readonly backend: string;
   readonly fault: string;
-  readonly seed: number;
+  /** ms since 1970: orders the rows. */
+  readonly begun: number;
+  /** From the first event to the last. */
   readonly seconds: number;
   readonly attempts: number;
   readonly sections: number;
@@ -19,10 +24,10 @@ export interface Tally {
   readonly losses: number;
   /** Attempts and releases whose outcome nobody knows. */
   readonly unknown: number;
-  readonly violations: Readonly<Record<string, number>>;
+  readonly violations: Counts;
   /** Of the violations, those that the guarantees announce. */
   readonly announced: number;
-  readonly announcedBy: Readonly<Record<string, number>>;
+  readonly announcedBy: Counts;
   /** Writes that the register without tokens took from holders who were none any more. */
   readonly unfenced: number;
   /** Writes that the fenced register refused. */
@@ -36,8 +41,7 @@ export interface Tally {
 export interface About {
   readonly backend: string;
   readonly fault: string;
-  readonly seed: number;
-  readonly seconds: number;
+  readonly begun: number;
   /** ms by which each fault slows answers, where it does. */
   readonly slows?: number | undefined;
 }
@@ -46,12 +50,10 @@ export function tallyOf({ trial, violations }: Outcome, about: About): Tally {
   const { events, holds, held, incidents } = trial;
   const struck = incidents.filter((incident) => incident.struck);
   const announced = violations.filter((violation) => violation.announced);
-  const { backend, fault, seed, seconds, slows } = about;
+  const { slows, ...rest } = about;
   return {
-    backend,
-    fault,
-    seed,
-    seconds,
+    ...rest,
+    seconds: ((events.at(-1)?.ts ?? 0) - (events[0]?.ts ?? 0)) / 1_000,
     attempts: holds.length,
     sections: held.length,
     injected: struck.length,
@@ -67,6 +69,32 @@ export function tallyOf({ trial, violations }: Outcome, about: About): Tally {
     toldAfter: worst(held.flatMap((hold) => toldAfter(struck, trial.ttl, hold))),
     recoveredAfter: worst(recoveries(trial).map(({ took }) => took)),
   };
+}
+
+/** No violation but those that the guarantees announce. */
+export function isWhole({ violations, announced }: Tally): boolean {
+  return Object.values(violations).reduce((sum, count) => sum + count, 0) === announced;
+}
+
+/** Several campaigns as one. */
+export function sumOf(rounds: readonly Tally[]): Tally {
+  return rounds.reduce((one, other) => ({
+    ...one,
+    seconds: one.seconds + other.seconds,
+    attempts: one.attempts + other.attempts,
+    sections: one.sections + other.sections,
+    injected: one.injected + other.injected,
+    felt: one.felt + other.felt,
+    losses: one.losses + other.losses,
+    unknown: one.unknown + other.unknown,
+    violations: merged(one.violations, other.violations),
+    announced: one.announced + other.announced,
+    announcedBy: merged(one.announcedBy, other.announcedBy),
+    unfenced: one.unfenced + other.unfenced,
+    refused: one.refused + other.refused,
+    toldAfter: Math.max(one.toldAfter, other.toldAfter),
+    recoveredAfter: Math.max(one.recoveredAfter, other.recoveredAfter),
+  }));
 }
 
 /** Process faults are by the process's own hand; others have left a trace: trouble, a loss, a call that took as long as the fault. */
@@ -96,7 +124,13 @@ function worst(values: readonly number[]): number {
   return values.reduce((one, other) => Math.max(one, other), 0);
 }
 
-function countByChecker(violations: Outcome["violations"]): Readonly<Record<string, number>> {
+function merged(one: Counts, other: Counts): Counts {
+  const sum: Record<string, number> = { ...one };
+  for (const [checker, count] of Object.entries(other)) sum[checker] = (sum[checker] ?? 0) + count;
+  return sum;
+}
+
+function countByChecker(violations: Outcome["violations"]): Counts {
   const count: Record<string, number> = {};
   for (const { checker } of violations) count[checker] = (count[checker] ?? 0) + 1;
   return count;

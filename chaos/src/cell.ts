@@ -1,0 +1,86 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { faultsOn } from "./backends.js";
+import { campaign, type Outcome } from "./campaign.js";
+import type { DefectName } from "./defect.js";
+import type { Fault } from "./fault.js";
+import type { Ground } from "./ground.js";
+import { folderFor, writeTally } from "./tallies.js";
+import { sumOf, type Tally, tallyOf } from "./tally.js";
+
+/** One fault, or several in turn, on one backend: a cell of the report. */
+export interface Cell {
+  /** Names with commas, `all` or `none`. */
+  readonly nemesis: string;
+  readonly seconds: number;
+}
+
+export interface CellTerms {
+  readonly seed: number;
+  /** Campaigns follow each other until there are as many sections, and as many faults that took effect. */
+  readonly sections: number;
+  readonly faults: number;
+  /** Where the histories go. */
+  readonly folder: string;
+  readonly defect?: DefectName | undefined;
+  readonly say: (line: string) => void;
+}
+
+/** A cell that is not full by then never will be: what is short is said by its numbers. */
+const most = 8;
+
+/** Campaigns with one seed after the other, told and counted together. */
+export async function runCell(ground: Ground, { nemesis, seconds }: Cell, terms: CellTerms): Promise<Tally> {
+  const faults = faultsOf(ground, nemesis);
+  const rounds: Tally[] = [];
+  const about = { backend: ground.name, fault: nemesis, begun: Date.now(), slows: faults[0]?.slows };
+  const place = folderFor(terms.folder, ground.name, nemesis);
+  for (let round = 0; round < most; round++) {
+    const seed = terms.seed + round;
+    const folder = join(place, String(seed));
+    const outcome = await campaign({ ground, faults, seconds, seed, folder, defect: terms.defect });
+    writeFileSync(join(folder, "violations.json"), JSON.stringify(outcome.violations, null, 1));
+    for (const line of findingsOf(outcome, folder)) terms.say(line);
+    rounds.push(tallyOf(outcome, about));
+    const { sections, felt } = sumOf(rounds);
+    if (sections >= terms.sections && (felt >= terms.faults || faults.length === 0)) break;
+  }
+  const tally = sumOf(rounds);
+  writeTally(place, tally);
+  terms.say(lineOf(tally));
+  return tally;
+}
+
+/** Throws for a name that there is not. */
+export function faultsOf(ground: Ground, nemesis: string): readonly Fault[] {
+  const faults = faultsOn(ground);
+  if (nemesis === "all") return faults;
+  if (nemesis === "none") return [];
+  return nemesis.split(",").map((name) => {
+    const fault = faults.find((one) => one.name === name);
+    const known = faults.map((one) => one.name).join(", ");
+    if (!fault)
+      throw new Error(`--nemesis: there is no ${name} on ${ground.name}; there are ${known}, each, all, none`);
+    return fault;
+  });
+}
+
+function findingsOf({ violations }: Outcome, folder: string): readonly string[] {
+  const shown = violations.slice(0, 8);
+  const lines = shown.map(
+    ({ checker, key, what, announced }) => `  ${checker}${announced ? " (announced)" : ""} ${key}: ${what}`,
+  );
+  return violations.length > shown.length
+    ? [...lines, `  and ${violations.length - shown.length} more: ${folder}`]
+    : lines;
+}
+
+function lineOf(tally: Tally): string {
+  const found = Object.entries(tally.violations).map(([checker, count]) => `${checker} ${count}`);
+  return (
+    `${tally.backend} × ${tally.fault}: ${tally.sections} sections of ${tally.attempts} attempts, ${tally.injected} faults (${tally.felt} felt), ` +
+    `${tally.losses} losses, ${tally.unknown} unknown; unfenced ${tally.unfenced}, refused ${tally.refused}; ` +
+    `told after ${tally.toldAfter.toFixed(0)} ms, recovered after ${tally.recoveredAfter.toFixed(0)} ms; ` +
+    (found.length === 0 ? "no violation" : `VIOLATIONS ${found.join(", ")} (${tally.announced} announced)`)
+  );
+}

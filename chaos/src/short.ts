@@ -1,0 +1,26 @@
+import type { Cell } from "./cell.js";
+
+/** What is run with every change, by backend. Each safety line has a cell that notices when it is missing: see `sabotage.mjs`. */
+export const shortCells: Readonly<Record<string, readonly Cell[]>> = {
+  redis: [
+    { nemesis: "none", seconds: 6 },
+    { nemesis: "holder-paused", seconds: 16 },
+    { nemesis: "replies-frozen,holder-paused", seconds: 16 },
+    { nemesis: "late-then-frozen", seconds: 16 },
+    { nemesis: "killed-unheard", seconds: 16 },
+    { nemesis: "all", seconds: 16 },
+  ],
+  zookeeper: [
+    { nemesis: "none", seconds: 10 },
+    { nemesis: "waiter-killed", seconds: 16 },
+    { nemesis: "follower-cut-off", seconds: 16 },
+    { nemesis: "all", seconds: 20 },
+  ],
+  "redis-quorum": [{ nemesis: "all", seconds: 20 }],
+  "redis-sentinel": [{ nemesis: "promoted-behind", seconds: 20 }],
+  postgres: [{ nemesis: "all", seconds: 20 }],
+  "postgres-for-update": [{ nemesis: "all", seconds: 16 }],
+  "postgres-advisory": [{ nemesis: "all", seconds: 16 }],
+  mariadb: [{ nemesis: "all", seconds: 20 }],
+  sqlite: [{ nemesis: "all", seconds: 12 }],
+};
