@@ -183,6 +183,22 @@ test("a ghost is seen to hold long after its process was killed, not within its 
   expect(ghosts(trial([...events, ...seen(1_600)]))).toEqual([]);
   expect(ghosts(trial([...events, ...seen(1_800)]))).toHaveLength(1);
   expect(ghosts(trial([...stay({ ...first, gaveUp: 200 }), ...seen(1_800)]))).toEqual([]);
+  // Its request may have put it in line without its knowledge, and then it is granted late, but holds no longer than others.
+  expect(ghosts(trial([...events, ...seen(1_600), ...seen(2_100)]))).toEqual([]);
+  expect(ghosts(trial([...events, ...seen(1_600), ...seen(2_300)]))).toHaveLength(1);
+});
+
+test("a ghost of a process that lives is none while the backend does not answer it", () => {
+  const seen = story([3_000, "lookout", { op: "seen", hold: "a1", key: "k", asked: 3_000 }]);
+  const events = [
+    ...stay(first),
+    ...story([300, "a", { op: "release", phase: "info", hold: "a1", key: "k" }]),
+    ...seen,
+  ];
+  expect(ghosts(trial(events))).toHaveLength(1);
+  const trouble = (at: number, proc: string) => story([at, proc, { op: "trouble", what: "no answer" }]);
+  expect(ghosts(trial([...events, ...trouble(1_800, "a")]))).toEqual([]);
+  expect(ghosts(trial([...events, ...trouble(1_500, "a"), ...trouble(1_800, "b")]))).toHaveLength(1);
 });
 
 test("a process that crashed, or did not end by itself, is a violation; one that was killed is none", () => {

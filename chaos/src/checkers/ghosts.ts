@@ -10,12 +10,16 @@ export function ghosts(trial: Trial): readonly Violation[] {
   const holds = new Map(trial.holds.map((hold) => [hold.id, hold]));
   const since = new Map<string, number>();
   const known = new Set<string>();
+  const troubled = new Map<string, number>();
   return trial.events.flatMap((event) => {
+    if (event.op === "trouble") troubled.set(event.proc, event.ts);
     const hold = event.op === "seen" && !known.has(event.hold) ? holds.get(event.hold) : undefined;
     if (event.op !== "seen" || !hold || event.asked < endOf(hold)) return [];
     const first = since.get(hold.id) ?? event.asked;
     since.set(hold.id, first);
     if (event.asked < mayLast(trial, hold, first)) return [];
+    // Who gives up what it cannot reach has to go on trying.
+    if (event.asked < (troubled.get(hold.proc) ?? 0) + requestLasts(trial)) return [];
     known.add(hold.id);
     const what = `${hold.id} was seen to hold it ${(event.asked - endOf(hold)).toFixed(0)} ms after its end`;
     // A server that takes over may be behind, and then has the line of an earlier time.
@@ -30,9 +34,14 @@ function endOf({ refused, released, died }: Hold): number {
 }
 
 /** Up to when it may be seen, first seen at `first` after its end. */
-function mayLast({ ttl, deadWaiter }: Trial, hold: Hold, first: number): number {
-  // The line may come to a dead waiter late, and then waits for it a while.
-  if (hold.waits !== undefined) return first + ttl + deadWaiter + slack;
-  // A request counts up to its deadline (`backendTimeout`), and what it took then ends by its ttl, if nobody can undo it.
-  return endOf(hold) + (1 + patience) * ttl + slack;
+function mayLast(trial: Trial, hold: Hold, first: number): number {
+  const late = first > endOf(hold) + requestLasts(trial);
+  // Whoever is in line, also by a request that it did not live to see answered, is granted late, and is waited for a while when it is dead.
+  if (hold.waits !== undefined || !late) return first + trial.ttl + trial.deadWaiter + slack;
+  return first;
+}
+
+/** A request counts up to its deadline (`backendTimeout`), and what it took then ends by its ttl, if nobody can undo it. */
+function requestLasts({ ttl }: Trial): number {
+  return (1 + patience) * ttl + slack;
 }
