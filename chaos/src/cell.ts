@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { faultsOn } from "./backends.js";
 import { campaign, type Outcome } from "./campaign.js";
 import type { DefectName } from "./defect.js";
+import { type Least, shortOf } from "./doubts.js";
 import type { Fault } from "./fault.js";
 import type { Ground } from "./ground.js";
 import { folderFor, writeTally } from "./tallies.js";
@@ -15,11 +16,9 @@ export interface Cell {
   readonly seconds: number;
 }
 
-export interface CellTerms {
+/** Campaigns follow each other until the cell has what it has to have. */
+export interface CellTerms extends Least {
   readonly seed: number;
-  /** Campaigns follow each other until there are as many sections, and as many faults that took effect. */
-  readonly sections: number;
-  readonly faults: number;
   /** Where the histories go. */
   readonly folder: string;
   readonly defect?: DefectName | undefined;
@@ -42,8 +41,7 @@ export async function runCell(ground: Ground, { nemesis, seconds }: Cell, terms:
     writeFileSync(join(folder, "violations.json"), JSON.stringify(outcome.violations, null, 1));
     for (const line of findingsOf(outcome, folder)) terms.say(line);
     rounds.push(tallyOf(outcome, about));
-    const { sections, felt } = sumOf(rounds);
-    if (sections >= terms.sections && (felt >= terms.faults || faults.length === 0)) break;
+    if (shortOf([sumOf(rounds)], terms).length === 0) break;
   }
   const tally = sumOf(rounds);
   writeTally(place, tally);

@@ -13,29 +13,31 @@ export const checkerNames = [
   "endings",
 ] as const;
 
-export interface Evidence {
-  readonly tallies: readonly Tally[];
-  readonly controls: readonly Control[];
-  /** What every cell was to have. */
+/** What every cell has to have. */
+export interface Least {
   readonly sections: number;
   readonly faults: number;
 }
 
-/** Why a run counts for less than it says, or for nothing: checkers and faults that show no effect prove nothing. */
-export function doubtsAbout({ tallies, controls, sections, faults }: Evidence): readonly string[] {
-  const blind = checkerNames.filter((name) => !controls.some(({ noticed }) => noticed.includes(name)));
-  const paused = tallies.filter(({ fault }) => fault === "holder-paused");
+/** Cells that have too little to prove anything. */
+export function shortOf(tallies: readonly Tally[], { sections, faults }: Least): readonly string[] {
   return [
-    ...blind.map((name) => `${name} finds nothing where something is broken on purpose`),
-    ...controls.filter(({ noticed }) => noticed.length === 0).map(({ defect }) => `${defect} goes unnoticed`),
-    ...paused
-      .filter(({ unfenced }) => unfenced === 0)
-      .map(({ backend }) => `${backend}: the unfenced register shows no harm when holders are paused`),
     ...tallies
       .filter((tally) => tally.sections < sections)
       .map((tally) => `${tally.backend} × ${tally.fault}: only ${tally.sections} sections`),
     ...tallies
       .filter(({ felt, fault }) => fault !== "none" && felt < faults)
       .map(({ backend, fault, felt }) => `${backend} × ${fault}: only ${felt} faults were felt`),
+  ];
+}
+
+/** Why a run counts for nothing: checkers and faults that show no effect prove nothing. */
+export function doubtsAbout(tallies: readonly Tally[], controls: readonly Control[]): readonly string[] {
+  const blind = checkerNames.filter((name) => !controls.some(({ noticed }) => noticed.includes(name)));
+  const harmless = tallies.filter(({ fault, unfenced }) => fault === "holder-paused" && unfenced === 0);
+  return [
+    ...blind.map((name) => `${name} finds nothing where something is broken on purpose`),
+    ...controls.filter(({ noticed }) => noticed.length === 0).map(({ defect }) => `${defect} goes unnoticed`),
+    ...harmless.map(({ backend }) => `${backend}: the unfenced register shows no harm when holders are paused`),
   ];
 }

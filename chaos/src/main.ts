@@ -6,13 +6,13 @@ import { backends, faultsOn } from "./backends.js";
 import { type Cell, faultsOf, runCell } from "./cell.js";
 import { runControls } from "./controls.js";
 import { type DefectName, defectNames } from "./defect.js";
-import { doubtsAbout } from "./doubts.js";
+import { doubtsAbout, type Least, shortOf } from "./doubts.js";
 import type { Ground } from "./ground.js";
 import { inLanes } from "./lanes.js";
 import { isWhole } from "./tally.js";
 import { readTallies } from "./tallies.js";
 import { writeReport } from "./report.js";
-import { shortCells } from "./short.js";
+import { leastInShort, shortCells } from "./short.js";
 
 const { values } = parseArgs({
   options: {
@@ -23,8 +23,8 @@ const { values } = parseArgs({
     // Of one campaign; default: some 25 faults.
     seconds: { type: "string" },
     // What a cell has to have at least; else it goes on, with the next seed.
-    sections: { type: "string", default: "0" },
-    faults: { type: "string", default: "0" },
+    sections: { type: "string" },
+    faults: { type: "string" },
     seed: { type: "string" },
     workers: { type: "string", default: "4" },
     lanes: { type: "string", default: "1" },
@@ -36,6 +36,9 @@ const { values } = parseArgs({
 });
 
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
+const least: Least = values.short
+  ? leastInShort
+  : { sections: Number(values.sections ?? 0), faults: Number(values.faults ?? 0) };
 const history = values.history ?? mkdtempSync(join(tmpdir(), "dlock-history-"));
 
 function cellsOn(ground: Ground): readonly Cell[] {
@@ -55,8 +58,7 @@ async function runOn(name: string): Promise<void> {
   const ground = await open(Number(values.workers));
   const terms = {
     seed,
-    sections: Number(values.sections),
-    faults: Number(values.faults),
+    ...least,
     folder: history,
     say: (line: string) => console.log(line),
     defect: values.defect as DefectName | undefined,
@@ -90,11 +92,10 @@ async function main(): Promise<void> {
   const broken = names.length > 1 ? await inLanes(names, Number(values.lanes), args) : [];
   if (names.length === 1) await runOn(only);
   const tallies = readTallies(history);
-  const doubts = broken.map((name) => `${name}: came to no result`);
+  const doubts = [...broken.map((name) => `${name}: came to no result`), ...shortOf(tallies, least)];
   if (values.report !== undefined) {
-    const evidence = { tallies, controls, sections: Number(values.sections), faults: Number(values.faults) };
-    doubts.push(...doubtsAbout(evidence));
-    writeReport(values.report, { ...evidence, seed, took: Date.now() - begun });
+    doubts.push(...doubtsAbout(tallies, controls));
+    writeReport(values.report, { ...least, tallies, controls, seed, took: Date.now() - begun });
   }
   for (const doubt of doubts) console.log(doubt);
   const passed = tallies.filter(isWhole).length;

@@ -1,8 +1,11 @@
 import { writeFileSync } from "node:fs";
-import { checkerNames, type Evidence } from "./doubts.js";
+import type { Control } from "./controls.js";
+import { checkerNames, type Least } from "./doubts.js";
 import { isWhole, type Tally } from "./tally.js";
 
-export interface Findings extends Evidence {
+export interface Findings extends Least {
+  readonly tallies: readonly Tally[];
+  readonly controls: readonly Control[];
   readonly seed: number;
   /** ms; backends were run at the same time. */
   readonly took: number;
