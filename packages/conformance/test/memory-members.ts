@@ -10,7 +10,7 @@ export const memoryGuarantees: Guarantees = memoryProvider().guarantees;
 /** What every combinator has in common. */
 export const members: Pick<Harness, "offers" | "timing"> = {
   offers: ["inspect", "forceRelease", "raise"],
-  timing: { ttl: 400, slack: 300, deadWaiter: 1_000 },
+  timing: { ttl: 600, slack: 600, deadWaiter: 1_000 },
 };
 
 type Combine = (members: readonly LockProvider[]) => LockProvider;

@@ -27,19 +27,20 @@ const defaults: MysqlConfig = {
 
 const flavours = {
   mariadb: {
-    initialize: `"$(dirname "$(readlink -f "$SERVER")")/../bin/mariadb-install-db" --no-defaults --datadir="$PWD/db" --skip-test-db`,
+    initialize: `"$(dirname "$(readlink -f "$SERVER")")/../bin/mariadb-install-db" --no-defaults --datadir="$PWD/db" --tmpdir="$PWD/tmp" --skip-test-db`,
     config: { "innodb-log-file-size": "16M" },
   },
   mysql: {
-    initialize: `"$SERVER" --no-defaults --datadir="$PWD/db" --initialize-insecure`,
+    initialize: `"$SERVER" --no-defaults --datadir="$PWD/db" --tmpdir="$PWD/tmp" --initialize-insecure`,
     // The folder of the default is not everywhere.
     config: { mysqlx: "OFF", "secure-file-priv": "NULL" },
   },
 } as const satisfies Record<Flavour, { initialize: string; config: MysqlConfig }>;
 
-// The init file is run at every start, a statement a line.
+// The init file is run at every start, a statement a line. A server deletes all temporary tables in its folder for them when it starts,
+// also those of its neighbours, which do not survive that.
 const setup = (initialize: string): string => `
-mkdir db
+mkdir db tmp
 ${initialize}
 cat > init.sql <<END
 CREATE DATABASE IF NOT EXISTS dlock;
@@ -47,7 +48,7 @@ ALTER USER root@localhost IDENTIFIED BY '$PASSWORD';
 CREATE USER IF NOT EXISTS dlock@'%' IDENTIFIED BY '$PASSWORD';
 GRANT ALL ON *.* TO dlock@'%' WITH GRANT OPTION;
 END
-printf '[mysqld]\\ndatadir=%s\\ninit-file=%s\\n' "$PWD/db" "$PWD/init.sql" > my.cnf
+printf '[mysqld]\\ndatadir=%s\\ntmpdir=%s\\ninit-file=%s\\n' "$PWD/db" "$PWD/tmp" "$PWD/init.sql" > my.cnf
 `;
 
 /** The server lent by `DLOCK_TEST_MARIADB_URL`, else one of our own. */

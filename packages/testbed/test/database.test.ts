@@ -3,12 +3,30 @@ import { isSelected, startMariadb, startMysql, startPostgres } from "@dlock/test
 import type { StartedDatabase } from "@dlock/testbed";
 
 const flavours = [
-  { name: "postgres", start: startPostgres, nap: "select pg_sleep(20)", odd: { shared_buffers: "much" } },
-  { name: "mariadb", start: startMariadb, nap: "select sleep(20)", odd: { "innodb-page-size": "5" } },
-  { name: "mysql", start: startMysql, nap: "select sleep(20)", odd: { "innodb-page-size": "5" } },
+  {
+    name: "postgres",
+    start: startPostgres,
+    nap: "select pg_sleep(20)",
+    odd: { shared_buffers: "much" },
+    folder: "show data_directory",
+  },
+  {
+    name: "mariadb",
+    start: startMariadb,
+    nap: "select sleep(20)",
+    odd: { "innodb-page-size": "5" },
+    folder: "select @@tmpdir",
+  },
+  {
+    name: "mysql",
+    start: startMysql,
+    nap: "select sleep(20)",
+    odd: { "innodb-page-size": "5" },
+    folder: "select @@tmpdir",
+  },
 ] as const;
 
-describe.each(flavours)("a $name server", ({ name, start, nap, odd }) => {
+describe.each(flavours)("a $name server", ({ name, start, nap, odd, folder }) => {
   describe.runIf(isSelected(name))("that was started", () => {
     const started: StartedDatabase[] = [];
     async function database(config?: Readonly<Record<string, string>>): Promise<StartedDatabase> {
@@ -28,6 +46,8 @@ describe.each(flavours)("a $name server", ({ name, start, nap, odd }) => {
       await expect(other.query("select * from t")).rejects.toThrow(/does(n't| not) exist/);
       expect(one.host).toBe("127.0.0.1");
       expect(new URL(one.url).password).not.toBe(new URL(other.url).password);
+      const folders = await Promise.all([one, other].map((server) => server.query(folder)));
+      expect(folders[0]).not.toEqual(folders[1]);
     });
 
     it("takes options, and does not start with odd ones: the error shows the end of its log", async () => {
