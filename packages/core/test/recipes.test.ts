@@ -214,6 +214,22 @@ describe("leader", () => {
     expect(store.size).toBe(0);
   });
 
+  test("a campaign goes on for longer than other waits of the same locks may", async () => {
+    const store = memoryStore();
+    const [locks, other] = await Promise.all([
+      createLocks(memoryProvider({ store }), { waitTimeout: 20 }),
+      createLocks(memoryProvider({ store })),
+    ]);
+    const held = await other.acquire("boss");
+    const campaign = leader(locks, "boss", fast).terms();
+    const first = campaign.next();
+    await sleep(60);
+    await held.release();
+    expect((await first).value?.signal.aborted).toBe(false);
+    await campaign.return?.();
+    expect(store.size).toBe(0);
+  });
+
   test("a campaign ends with its signal and with the locks, and a loop that is left resigns", async () => {
     const [a, b] = await fleet(2);
     const stop = new AbortController();

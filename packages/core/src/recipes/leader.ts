@@ -86,7 +86,8 @@ async function* campaign(
   while (!signal?.aborted) {
     let lock: Lock;
     try {
-      lock = await locks.acquire(name, { ttl: lease, owner, signal });
+      // A campaign has no end of its own, whatever the default of other waits is.
+      lock = await locks.acquire(name, { ttl: lease, owner, signal, waitTimeout: Number.POSITIVE_INFINITY });
     } catch (error) {
       if (signal?.aborted) return;
       if (!isRetryable(error)) throw error;
