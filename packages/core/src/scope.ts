@@ -68,8 +68,8 @@ export class Scope implements Locks {
   }
 
   async acquireAll(keys: readonly string[], options: AcquireOptions = {}): Promise<LockSet> {
-    const { waitTimeout } = this.#defaults;
-    return acquireAll(keys, (key, rest) => this.#acquire(key, rest), { waitTimeout, ...options });
+    const { waitTimeout = this.#defaults.waitTimeout } = options;
+    return acquireAll(keys, (key, rest) => this.#acquire(key, rest), { ...options, waitTimeout });
   }
 
   prefixed(prefix: string): Locks {

@@ -58,6 +58,15 @@ test("one deadline for all: what is waited for the first is not had for the seco
   await b.release();
 });
 
+test("the default of the locks is its deadline too, also where none is named", async () => {
+  const locks = await createLocks("memory:", { waitTimeout: 30 });
+  const busy = await locks.acquire("b");
+  for (const options of [undefined, {}, { waitTimeout: undefined }]) {
+    await expect(locks.acquireAll(["a", "b"], options)).rejects.toMatchObject({ key: "b", waitTimeout: 30 });
+  }
+  await busy.release();
+});
+
 test("what it holds is kept alive while it waits for the rest", async () => {
   const locks = await createLocks("memory:");
   const busy = await locks.acquire("b");
