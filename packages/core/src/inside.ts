@@ -7,6 +7,7 @@ export class Inside {
   readonly hold: Hold;
   readonly #waiters = new Set<Waiter>();
   #busy = false;
+  #watched = false;
 
   constructor(hold: Hold) {
     this.hold = hold;
@@ -17,7 +18,8 @@ export class Inside {
     if (this.#open) return this.#admit(waiter);
     this.hold.queue.contended(waiter);
     if (waiter.want.waitTimeout === 0) return waiter.timeOut();
-    if (this.#waiters.size === 0) void this.hold.over.then(() => this.#failAll());
+    if (!this.#watched) void this.hold.over.then(() => this.#failAll());
+    this.#watched = true;
     this.#waiters.add(waiter);
     waiter.left = () => this.#waiters.delete(waiter);
   }
