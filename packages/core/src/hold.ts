@@ -93,6 +93,13 @@ export class Hold {
     });
   }
 
+  /** Throws for whoever would share the hold on other terms: the limit says how many others there are. */
+  checkLimit({ limit }: Pick<Want, "limit">): void {
+    const used = this.#want.limit;
+    if (used !== limit)
+      throw new LockConfigError("limit", limit, `${used}, which the section around it uses`, this.key);
+  }
+
   enter(): void {
     this.#shares += 1;
   }

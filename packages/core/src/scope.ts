@@ -110,6 +110,7 @@ export class Scope implements Locks {
     if (inside === undefined) return this.#queue.acquire(want);
     const upgrade = inside.hold.mode === "shared" && want.mode === "exclusive";
     if (!want.reentrant || upgrade) throw new LockReentryError(want.key, { upgrade });
+    inside.hold.checkLimit(want);
     return this.#queue.reenter(want, inside);
   }
 
@@ -117,6 +118,7 @@ export class Scope implements Locks {
     const want = checkWant(this.#whole(key), options, this.#defaults, true);
     const inside = want.reentrant ? sectionAround(this.#queue, want.key) : undefined;
     if (inside === undefined) return this.#queue.tryAcquire(want);
+    inside.hold.checkLimit(want);
     return inside.hold.mode === "shared" && want.mode === "exclusive"
       ? undefined
       : this.#queue.tryReenter(want, inside);

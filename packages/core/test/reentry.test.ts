@@ -221,3 +221,24 @@ test("reentrant: outside of a section it is a lock like any other", async () => 
   await expect(locks.acquire("k", { ...again, waitTimeout: 10 })).rejects.toMatchObject({ code: "LOCK_TIMEOUT" });
   await first.release();
 });
+
+test("reentrant: a hold is shared on its own terms only: another limit is another number of others beside it", async () => {
+  const locks = await createLocks("memory:");
+  const asks = { permit: { limit: 3 }, alone: {}, reader: { mode: "shared" } } as const;
+  for (const [outer, allowed] of [
+    ["permit", ["permit"]],
+    ["alone", ["alone", "reader"]],
+  ] as const) {
+    await locks.withLock("k", asks[outer], async () => {
+      for (const [name, ask] of Object.entries(asks)) {
+        const terms = { ...again, ...ask };
+        const ways = [() => locks.withLock("k", terms, () => "in"), () => locks.tryWithLock("k", terms, () => "in")];
+        for (const way of ways) {
+          const outcome = await way().catch((error: unknown) => error);
+          if ((allowed as readonly string[]).includes(name)) expect(["in", { result: "in" }]).toContainEqual(outcome);
+          else expect(outcome).toMatchObject({ code: "LOCK_CONFIG", field: "limit" });
+        }
+      }
+    });
+  }
+});
