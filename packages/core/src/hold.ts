@@ -86,6 +86,9 @@ export class Hold {
       throw new LockConfigError("downgrade", mode, "an exclusive lock, of a backend with shared ones", key);
     }
     await this.#tenure.change(async () => {
+      if (this.#shares > 1) {
+        throw new LockConfigError("downgrade", mode, "a hold that nobody else shares, who counts on being alone", key);
+      }
       // It may take effect without an answer.
       this.#want = { ...this.#want, mode: "shared" };
       if (!(await downgrade())) this.#tenure.lose("was ended by the backend");

@@ -134,7 +134,8 @@ export class Tenure {
   async change(step: () => Promise<void>): Promise<void> {
     const turn = this.#renewing.then(async () => {
       this.throwIfLost();
-      await step();
+      const silent = () => this.#silent("a change");
+      await settleBy(step, this.#patience(monotonicNow()), silent, { background: false });
       this.throwIfLost();
     });
     // The caller hears of it; whoever comes next only has to wait.
@@ -203,13 +204,13 @@ export class Tenure {
     this.throwIfLost();
     const asked = new Moment();
     if (this.#claim.renew) {
-      const limit = Math.min(this.deadline, asked.at + Math.min(this.#backendTimeout, Math.max(this.ttl / 3, 5)));
+      const limit = this.#patience(asked.at);
       const promised = leaseEnd(asked, this.#claim.ttl ?? ttl);
       if (promised < this.#leaseEnd) this.#shorten(promised, ttl, asked);
       const alive = await settleBy(
         () => this.#call(ttl),
         limit,
-        () => this.#silent(),
+        () => this.#silent("a renewal"),
         waiting,
       );
       if (!alive) this.lose("was ended by the backend");
@@ -235,9 +236,14 @@ export class Tenure {
     return (await this.#claim.renew?.(ttl)) ?? true;
   }
 
-  #silent(): LockBackendError {
+  /** Until when an answer is waited for: others have to be asked for as well before the hold ends. */
+  #patience(askedAt: number): number {
+    return Math.min(this.deadline, askedAt + Math.min(this.#backendTimeout, Math.max(this.ttl / 3, 5)));
+  }
+
+  #silent(asked: string): LockBackendError {
     const key = this.#key;
-    return new LockBackendError(`the backend did not answer a renewal of "${key}"`, { key, retryable: true });
+    return new LockBackendError(`the backend did not answer ${asked} of "${key}"`, { key, retryable: true });
   }
 
   #endFrom(asked: Moment): number {

@@ -68,6 +68,55 @@ test("a downgrade that is not offered, or of a semaphore's permit, is refused; o
   expect(gone.signal.aborted).toBe(true);
 });
 
+test("a hold is not downgraded while other sections share it: they count on being alone", async () => {
+  const locks = await createLocks("memory:");
+  const refused = { code: "LOCK_CONFIG", field: "downgrade" };
+  await locks.withLock("k", async (outer) => {
+    await locks.withLock("k", { reentrant: true }, async (inner) => {
+      for (const lock of [inner, outer]) await expect(lock.downgrade()).rejects.toMatchObject(refused);
+      expect(outer.mode).toBe("exclusive");
+    });
+    const asked = outer.downgrade();
+    const inside = locks.withLock("k", { reentrant: true }, (inner) => inner.mode);
+    // Whoever was first has what it asked for.
+    expect((await Promise.allSettled([asked, inside])).map(({ status }) => status)).toEqual(["rejected", "fulfilled"]);
+    await outer.downgrade();
+    expect(outer.mode).toBe("shared");
+    expect(await locks.withLock("k", { reentrant: true, mode: "shared" }, () => "in")).toBe("in");
+  });
+});
+
+test("a downgrade that nobody answers ends before the hold does, which goes on", async () => {
+  const inner = memoryProvider();
+  let silent = true;
+  const locks = await createLocks({
+    guarantees: inner.guarantees,
+    claim(request) {
+      const claim = inner.claim(request);
+      const downgrade = claim.downgrade?.bind(claim);
+      return Object.assign(claim, { downgrade: () => (silent ? new Promise(() => {}) : downgrade?.()) });
+    },
+  });
+  const lock = await locks.acquire("k", { ttl: 150 });
+  await expect(lock.downgrade()).rejects.toMatchObject({ code: "LOCK_BACKEND", retryable: true });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  lock.throwIfLost();
+  silent = false;
+  await lock.downgrade();
+  const reader = await locks.acquire("k", { ...shared, waitTimeout: 0 });
+  await Promise.all([reader.release(), lock.release()]);
+});
+
+test("several keys: an upgrade among them is refused as it is for one, and nothing is kept", async () => {
+  const locks = await createLocks("memory:");
+  await locks.withLock("b", shared, async () => {
+    const all = locks.acquireAll(["a", "b"], { reentrant: true });
+    await expect(all).rejects.toBeInstanceOf(LockReentryError);
+    await expect(all).rejects.toMatchObject({ key: "b" });
+    expect((await locks.inspect("a")).holders).toEqual([]);
+  });
+});
+
 test("a downgrade without an answer leaves a lock that counts as shared, and may be asked for again", async () => {
   const inner = memoryProvider();
   let calls = 0;
