@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { type Holder, spawnHolder } from "@dlock/conformance";
-import { createLocks, type LeaseClaim } from "@dlock/core";
+import { type Claim, createLocks, type LeaseClaim } from "@dlock/core";
 import { startRedis } from "@dlock/testbed";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { name, opener, sleep, soon, took, until, win } from "./side.js";
@@ -401,6 +401,27 @@ test("a dead waiter does not block those who may not tell anybody, and a living 
   // Those who stand before it come first, as long as they may be alive.
   expect(await claim.tryAcquire(soon())).toBeUndefined();
   expect(await took(win(claim))).toBeLessThan(15_000);
+});
+
+test("a writer that died while it waited keeps no readers out while others read, and a living one behind it does", async () => {
+  const [here, there] = [open(redis.url), open(redis.url)];
+  const key = name();
+  const [first, second, third] = [1, 2, 3].map(() => here.claim(key, { mode: "shared" })) as [Claim, Claim, Claim];
+  await win(first);
+  const [dead] = (await processesInLine(key, 1)) as [Holder];
+  expect(await second.tryAcquire(soon())).toBeUndefined();
+  const before = await listeners();
+  await dead.kill();
+  await until(async () => (await listeners()) < before);
+  await win(second, 8_000);
+  const passing = here.claim(key, { mode: "shared", join: false });
+  expect(await passing.tryAcquire(soon())).toBeTypeOf("bigint");
+  const writer = there.claim(key);
+  expect(await writer.tryAcquire(soon())).toBeUndefined();
+  expect(await third.tryAcquire(soon())).toBeUndefined();
+  for (const reader of [first, second, passing]) await reader.release();
+  await win(writer, 2_000);
+  await Promise.all([writer.release(), third.release()]);
 });
 
 test("a process that waited exits as soon as it has closed", async () => {

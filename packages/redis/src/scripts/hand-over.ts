@@ -26,6 +26,12 @@ local function tell(member, delay)
   return told
 end
 
+-- Whether nobody listens for the owner any more; unknown to a user without the right to ask.
+local function isGone(owner)
+  local heard = redis.pcall('PUBSUB', 'NUMSUB', (string.match(owner, '^[^:]+')))
+  return not failed(heard) and heard[2] == 0
+end
+
 -- Whether a claim of this kind may enter beside those who hold: readers beside readers, and as many as there are permits.
 local function fits(kind, value)
   if not value then return true end
@@ -69,17 +75,22 @@ local function watch(window)
 end
 
 -- The first in line who can be told, if it fits beside those who hold, and how many before it cannot be told; whether this
--- user may not tell; whether somebody in line does not fit. Telling comes before writing: it may fail.
+-- user may not tell; whether somebody in line does not fit, but for writers who are gone: readers may go on for long. Telling
+-- comes before writing: it may fail.
 local function heir(me, value)
   local gone = 0
   while true do
     local member = waiting(gone)
     if not member then return nil, gone end
-    if not fits(kindOf(ownerOf(member)), value) then return nil, gone, false, true end
-    if ownerOf(member) == me then return member, gone end
-    local told = tell(member, 0)
-    if told < 0 then return nil, gone, true end
-    if told > 0 then return member, gone end
+    local owner = ownerOf(member)
+    if fits(kindOf(owner), value) then
+      if owner == me then return member, gone end
+      local told = tell(member, 0)
+      if told < 0 then return nil, gone, true end
+      if told > 0 then return member, gone end
+    elseif owner == me or owner ~= member or groupOf(value) ~= 's' or not isGone(owner) then
+      return nil, gone, false, true
+    end
     gone = gone + 1
   end
 end
@@ -99,7 +110,7 @@ end
 -- script write also when memory is full.
 local function handOver(after, leave, now)
   local member, gone = heir(nil, after)
-  local first = member or (gone > 0 and waiting(0))
+  local first = member or (gone > 0 and fits(kindOf(ownerOf(waiting(0))), after) and waiting(0))
   leave()
   if not first then return end
   local window = member and claimWindow or unheardWindow

@@ -72,10 +72,7 @@ if not head and fits(kind, value) then return take() end
 local member, rejoined = owner, false
 if mode == 'join' or (mode == 'barge' and head) then
   if cannotBeTold or not redis.call('ZSCORE', KEYS[2], owner) then
-    if not cannotBeTold then
-      local heard = redis.pcall('PUBSUB', 'NUMSUB', (string.match(owner, '^[^:]+')))
-      cannotBeTold = not failed(heard) and heard[2] == 0
-    end
+    cannotBeTold = cannotBeTold or isGone(owner)
     if ticket == '' then
       ticket = redis.call('ZSCORE', KEYS[2], owner) or redis.call('ZSCORE', KEYS[2], owner .. '~')
       -- Behind everybody, also when the clock was set back.
