@@ -83,7 +83,12 @@ export class Hold {
     const { key, mode, limit } = this.#want;
     const downgrade = claim.downgrade?.bind(claim);
     if (downgrade === undefined || limit !== 1) {
-      throw new LockConfigError("downgrade", mode, "an exclusive lock, of a backend with shared ones", key);
+      throw new LockConfigError(
+        "downgrade",
+        mode,
+        "a lock without a limit, of a backend that turns an exclusive one into a shared one in one step",
+        key,
+      );
     }
     await this.#tenure.change(async () => {
       if (this.#shares > 1) {
