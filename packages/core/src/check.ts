@@ -1,4 +1,5 @@
 import { LockConfigError } from "./errors.js";
+import type { Signal } from "./signal.js";
 
 const longestTimer = 2 ** 31 - 1;
 const longestKey = 1_024;
@@ -35,6 +36,11 @@ export function checkOneOf<Value>(field: string, value: unknown, accepted: reado
 export function checkText(field: string, value: unknown, key?: string): string {
   if (typeof value === "string" && value !== "") return value;
   throw new LockConfigError(field, value, "a non-empty string", key);
+}
+
+export function checkSignal(signal: Signal | undefined, key?: string): Signal | undefined {
+  if (signal === undefined || typeof signal?.addEventListener === "function") return signal;
+  throw new LockConfigError("signal", signal, "an AbortSignal", key);
 }
 
 /** An options object with no field but these: a misspelt option must not be a silent default. */

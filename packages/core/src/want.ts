@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import { checkDuration, checkFields, checkKey, checkOneOf, checkText, checkTtl } from "./check.js";
+import { checkDuration, checkFields, checkKey, checkOneOf, checkSignal, checkText, checkTtl } from "./check.js";
 import { LockConfigError } from "./errors.js";
 import type { AcquireOptions, LocksOptions } from "./options.js";
 import type { LockMode } from "./provider.js";
@@ -46,9 +46,6 @@ export function checkWant(key: string, options: AcquireOptions, defaults: Defaul
   if (mode === "shared" && limit !== 1) {
     throw new LockConfigError("limit", limit, "1 for a shared lock: there is no limit to readers", key);
   }
-  if (signal !== undefined && typeof signal?.addEventListener !== "function") {
-    throw new LockConfigError("signal", signal, "an AbortSignal", key);
-  }
   return {
     key,
     owner: checkText("owner", options.owner ?? defaults.owner, key),
@@ -60,7 +57,7 @@ export function checkWant(key: string, options: AcquireOptions, defaults: Defaul
     maxHold: checkDuration("maxHold", maxHold, 1, key),
     waitTimeout: once ? 0 : checkDuration("waitTimeout", waitTimeout, 0, key),
     backendTimeout: checkDuration("backendTimeout", backendTimeout, 1, key),
-    signal,
+    signal: checkSignal(signal, key),
   };
 }
 

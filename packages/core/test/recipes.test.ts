@@ -48,6 +48,32 @@ describe("striped", () => {
     await Promise.all(running);
   });
 
+  test("one deadline for all stripes, whole and strict, also when the backend is silent; and one signal", async () => {
+    const silent = await createLocks(faulty({ tryAcquire: never }));
+    const start = performance.now();
+    await expect(striped(silent, "stock", 3).withAnyStripe({ waitTimeout: 50 }, () => {})).rejects.toMatchObject({
+      code: "LOCK_TIMEOUT",
+      key: "stock",
+      waitTimeout: 50,
+    });
+    expect(performance.now() - start).toBeLessThan(1_000);
+    const locks = (await fleet(1))[0]!;
+    const stripes = striped(locks, "stock", 2);
+    const held = await Promise.all([0, 1].map((stripe) => locks.acquire(stripes.keyOf(stripe))));
+    const waiting = stripes.withAnyStripe({ waitTimeout: 60 }, () => nextStripe);
+    setTimeout(() => void Promise.all(held.map((lock) => lock.release())), 20);
+    expect(await waiting).toBeUndefined();
+    const [busy] = await Promise.all([0, 1].map((stripe) => locks.acquire(stripes.keyOf(stripe))));
+    await expect(stripes.withAnyStripe({ waitTimeout: 0 }, () => {})).rejects.toMatchObject({ code: "LOCK_TIMEOUT" });
+    const aborter = new AbortController();
+    const aborted = stripes.withAnyStripe({ waitTimeout: 5_000, signal: aborter.signal }, () => {});
+    setTimeout(() => aborter.abort("enough"), 10);
+    await expect(aborted).rejects.toBe("enough");
+    // The time is for waiting, not for the task.
+    setTimeout(() => void busy?.release(), 10);
+    expect(await stripes.withAnyStripe({ waitTimeout: 40 }, () => sleep(80).then(() => "sold"))).toBe("sold");
+  });
+
   test("a task that wants another stripe spills over, to each once", async () => {
     const locks = (await fleet(1))[0]!;
     const stripes = striped(locks, "stock", 5);
@@ -69,6 +95,10 @@ describe("striped", () => {
     for (const stripes of [0, 1.5, Number.NaN]) expect(() => striped(locks, "s", stripes)).toThrow(LockConfigError);
     expect(() => striped(locks, "", 2)).toThrow(LockConfigError);
     await expect(striped(locks, "s", 2).withAnyStripe(undefined as never)).rejects.toMatchObject({ field: "task" });
+    for (const options of [{ waitTimeout: -1 }, { signal: "soon" }, { signal: "soon", waitTimeout: 5 }]) {
+      const [field] = Object.keys(options);
+      await expect(striped(locks, "s", 2).withAnyStripe(options as never, () => {})).rejects.toMatchObject({ field });
+    }
     await expect(striped(locks, "s", 2).withLock("", () => {})).rejects.toMatchObject({ field: "key" });
   });
 });

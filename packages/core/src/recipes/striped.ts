@@ -1,8 +1,10 @@
-import { checkDuration, checkText } from "../check.js";
+import { Alarm } from "../alarm.js";
+import { checkDuration, checkSignal, checkText } from "../check.js";
 import { monotonicNow } from "../clock.js";
-import { LockConfigError } from "../errors.js";
+import { LockConfigError, LockTimeoutError } from "../errors.js";
 import type { Lock } from "../lock.js";
 import type { Locks, Task } from "../locks.js";
+import { onAbort } from "../on-abort.js";
 import type { AcquireOptions } from "../options.js";
 
 /** What a task of `withAnyStripe` returns to be run under another stripe instead. */
@@ -49,14 +51,31 @@ export function striped(locks: Locks, name: string, stripes: number): Striped {
     withAnyStripe: (async (...rest: [StripeTask<unknown>] | [AcquireOptions | undefined, StripeTask<unknown>]) => {
       const [options, task] = rest.length === 1 ? [undefined, rest[0]] : rest;
       if (typeof task !== "function") throw new LockConfigError("task", task, "a function", name);
-      return anyStripe(
-        locks,
-        Array.from({ length: stripes }, (_, stripe) => keyOf(stripe)),
-        options ?? {},
-        task,
-      );
+      const keys = Array.from({ length: stripes }, (_, stripe) => keyOf(stripe));
+      return withDeadline(name, options ?? {}, (terms) => anyStripe(locks, keys, terms, task));
     }) as Striped["withAnyStripe"],
   };
+}
+
+/** The work with a signal in place of `waitTimeout`: one end for all waits, whatever the backend does. */
+async function withDeadline<Result>(
+  name: string,
+  { waitTimeout, signal, ...terms }: AcquireOptions,
+  work: (terms: AcquireOptions) => Promise<Result>,
+): Promise<Result> {
+  if (waitTimeout === undefined || checkDuration("waitTimeout", waitTimeout, 0, name) === 0)
+    return work({ ...terms, waitTimeout, signal });
+  checkSignal(signal, name);
+  const over = new AbortController();
+  const alarm = new Alarm(() => over.abort(new LockTimeoutError(name, waitTimeout)), { background: false });
+  alarm.set(monotonicNow() + waitTimeout);
+  const stop = signal && onAbort(signal, () => over.abort(signal.reason));
+  try {
+    return await work({ ...terms, waitTimeout: Number.POSITIVE_INFINITY, signal: over.signal });
+  } finally {
+    alarm.clear();
+    stop?.();
+  }
 }
 
 async function anyStripe(
@@ -65,12 +84,10 @@ async function anyStripe(
   options: AcquireOptions,
   task: StripeTask<unknown>,
 ): Promise<unknown> {
-  const { waitTimeout, ...once } = options;
-  const deadline =
-    waitTimeout === undefined ? undefined : monotonicNow() + checkDuration("waitTimeout", waitTimeout, 0);
+  const { waitTimeout: _, ...once } = options;
   // From a random one on: everybody's first choice would be the bottleneck that the stripes are to avoid.
   const start = Math.floor(Math.random() * keys.length);
-  const order = keys.map((_, index) => (start + index) % keys.length);
+  const order = keys.map((_key, index) => (start + index) % keys.length);
   const busy: number[] = [];
   for (const stripe of order) {
     const done = await locks.tryWithLock(keys[stripe] as string, once, (lock) => task(lock, stripe));
@@ -78,9 +95,7 @@ async function anyStripe(
     else if (done.result !== nextStripe) return done.result;
   }
   for (const stripe of busy) {
-    const left =
-      deadline === undefined ? {} : { waitTimeout: waitTimeout === 0 ? 0 : Math.max(deadline - monotonicNow(), 1) };
-    const result = await locks.withLock(keys[stripe] as string, { ...once, ...left }, (lock) => task(lock, stripe));
+    const result = await locks.withLock(keys[stripe] as string, options, (lock) => task(lock, stripe));
     if (result !== nextStripe) return result;
   }
   return undefined;
