@@ -19,7 +19,8 @@ export interface Lock {
   extend(ttl?: number): Promise<void>;
   /**
    * Exclusive to shared in one step: nobody gets in between, and waiting readers may enter. Rejects with `LockConfigError` where the
-   * backend cannot, `LockLostError` when the hold is gone, `LockBackendError` when nobody knows; from the call on, count on it as shared.
+   * backend cannot and while other sections share the hold, else from the call on count on it as shared: `LockBackendError` when nobody
+   * knows, `LockLostError` when the hold is gone.
    */
   downgrade(): Promise<void>;
   /** Gives the lock up. Idempotent, never rejects. false: the hold was lost before, or its end could not be confirmed (an event tells). */

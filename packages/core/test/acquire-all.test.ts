@@ -116,3 +116,22 @@ test.each([[[]], ["a"], [[1]], [undefined]] as const)("%j is no array of keys", 
   await expect(locks.acquireAll(keys as never)).rejects.toMatchObject({ code: "LOCK_CONFIG", field: "keys" });
   await expect(locks.acquireAll(["a", ""])).rejects.toMatchObject({ code: "LOCK_CONFIG", field: "key" });
 });
+
+test("keys on different backends are one set, in the order of the keys, all or nothing", async () => {
+  const [fast, safe] = [1, 2].map(() => `memory:${crypto.randomUUID()}`) as [string, string];
+  const locks = await createLocks({ backends: { fast, safe }, default: "fast", routes: { "pay:*": "safe" } });
+  const [onFast, onSafe] = await Promise.all([createLocks(fast), createLocks(safe)]);
+  const holders = async () =>
+    Promise.all([onFast.inspect("order:1"), onSafe.inspect("pay:1"), onFast.inspect("stock:1")]).then((all) =>
+      all.map((status) => status.holders.length),
+    );
+  const keys = ["stock:1", "pay:1", "order:1"];
+  const set = await locks.acquireAll(keys);
+  expect(set.locks.map(({ key }) => key)).toEqual(["order:1", "pay:1", "stock:1"]);
+  expect(await holders()).toEqual([1, 1, 1]);
+  await set.release();
+  const busy = await onSafe.acquire("pay:1");
+  await expect(locks.acquireAll(keys, { waitTimeout: 30 })).rejects.toMatchObject({ key: "pay:1" });
+  expect(await holders()).toEqual([0, 1, 0]);
+  await busy.release();
+});

@@ -1,8 +1,8 @@
-import { createLocks, LockClosedError, LockConfigError, LockLostError } from "@dlock/core";
+import { createLocks, LockBackendError, LockClosedError, LockConfigError, LockLostError } from "@dlock/core";
 import { memoryProvider, memoryStore } from "@dlock/core/memory";
 import { leader, nextStripe, once, striped, type Term } from "@dlock/core/recipes";
-import { describe, expect, test } from "vitest";
-import { deferred, faulty, never, until } from "./support.js";
+import { describe, expect, test, vi } from "vitest";
+import { deferred, faulty, never, runProgram, until } from "./support.js";
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -63,15 +63,15 @@ describe("striped", () => {
     const waiting = stripes.withAnyStripe({ waitTimeout: 60 }, () => nextStripe);
     setTimeout(() => void Promise.all(held.map((lock) => lock.release())), 20);
     expect(await waiting).toBeUndefined();
-    const [busy] = await Promise.all([0, 1].map((stripe) => locks.acquire(stripes.keyOf(stripe))));
+    const busy = await Promise.all([0, 1].map((stripe) => locks.acquire(stripes.keyOf(stripe))));
     await expect(stripes.withAnyStripe({ waitTimeout: 0 }, () => {})).rejects.toMatchObject({ code: "LOCK_TIMEOUT" });
     const aborter = new AbortController();
     const aborted = stripes.withAnyStripe({ waitTimeout: 5_000, signal: aborter.signal }, () => {});
     setTimeout(() => aborter.abort("enough"), 10);
     await expect(aborted).rejects.toBe("enough");
     // The time is for waiting, not for the task.
-    setTimeout(() => void busy?.release(), 10);
-    expect(await stripes.withAnyStripe({ waitTimeout: 40 }, () => sleep(80).then(() => "sold"))).toBe("sold");
+    setTimeout(() => void Promise.all(busy.map((lock) => lock.release())), 10);
+    expect(await stripes.withAnyStripe({ waitTimeout: 100 }, () => sleep(150).then(() => "sold"))).toBe("sold");
   });
 
   test("a task that wants another stripe spills over, to each once", async () => {
@@ -138,6 +138,39 @@ describe("once", () => {
     expect(await once(other!, "longer", { ttl: 1_000 }, () => "ran")).toBeUndefined();
     await sleep(150);
     expect(await once(other!, "longer", { ttl: 1_000 }, () => "ran")).toEqual({ result: "ran" });
+  });
+
+  test("keeps others out, and the process alive, until it is time or the locks are closed", async () => {
+    const program = (end: string) => `
+      import { createLocks } from "@dlock/core";
+      import { once } from "@dlock/core/recipes";
+      const locks = await createLocks("memory:", { on: { released: () => console.log("over") } });
+      await once(locks, "job", ${end});
+    `;
+    expect(await runProgram(program(`{ ttl: 1_000, atLeast: 300 }, () => {}`))).toBe("over\n");
+    const start = performance.now();
+    expect(await runProgram(`${program(`{ every: 60_000 }, () => {}`)}; await locks.close();`)).toBe("");
+    expect(performance.now() - start).toBeLessThan(10_000);
+  });
+
+  test("of a long tick it leaves five seconds, of a short one a tenth", async () => {
+    vi.useFakeTimers();
+    try {
+      const [one, other] = await fleet(2);
+      for (const [every, atLeast] of [
+        [100_000, 95_000],
+        [10_000, 9_000],
+      ] as const) {
+        const key = `every ${every}`;
+        await once(one!, key, { every }, () => {});
+        await vi.advanceTimersByTimeAsync(atLeast - 10);
+        expect(await other!.tryAcquire(key)).toBeUndefined();
+        await vi.advanceTimersByTimeAsync(20);
+        expect(await (await other!.tryAcquire(key))?.release()).toBe(true);
+      }
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test("a task that returned although its hold was lost rejects with the result", async () => {
@@ -223,6 +256,27 @@ describe("leader", () => {
     expect(performance.now() - start).toBeLessThan(450);
     expect(term.signal.reason).toBeInstanceOf(LockLostError);
     expect(() => term.throwIfOver()).toThrow(LockLostError);
+    // Nobody has to wait for the lease.
+    await until(async () => (await locks.inspect("boss")).holders.length === 0);
+    expect(performance.now() - start).toBeLessThan(500);
+  });
+
+  test("an observer rides out a backend that fails now and then, and ends with what can never work", async () => {
+    const provider = memoryProvider();
+    const trouble = [
+      new LockBackendError("away", { retryable: true }),
+      undefined,
+      new LockBackendError("never", { retryable: false }),
+    ];
+    const inspect = async (key: string) => {
+      const error = trouble.shift();
+      if (error) throw error;
+      return provider.inspect!(key);
+    };
+    const locks = await createLocks({ guarantees: provider.guarantees, claim: provider.claim.bind(provider), inspect });
+    const observing = leader(locks, "boss", fast).observe();
+    expect(await observing.next()).toEqual({ value: undefined, done: false });
+    await expect(observing.next()).rejects.toThrow("never");
   });
 
   test("a lock that is lost as soon as it is had is a term that is over, and nothing is kept", async () => {
