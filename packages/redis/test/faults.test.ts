@@ -266,6 +266,30 @@ test("a release after an attempt that nobody answered is sent every time: the at
   expect((await redis.countCommands(() => attempt.release()))["evalsha"]).toBe(1);
 });
 
+test("a downgrade whose answer was lost goes on as a reader's hold, and is confirmed when it is asked for again", async () => {
+  const [{ link, claim }, other] = [await linked(), open(redis.url)];
+  const key = name();
+  const [holder, first] = [claim(key), other.claim(name())];
+  // From here on the server knows the script, and its first answer is the one that is lost.
+  await win(first);
+  await first.downgrade?.();
+  await first.release();
+  const token = await win(holder);
+  link.dropReplies();
+  const lost = expect(holder.downgrade?.()).rejects.toMatchObject({ code: "LOCK_BACKEND", retryable: true });
+  await sleep(100);
+  link.cut();
+  await lost;
+  link.heal();
+  expect(await holder.renew?.(20_000)).toBe(true);
+  const reader = other.claim(key, { mode: "shared", join: false });
+  expect(await reader.tryAcquire(soon())).toBeTypeOf("bigint");
+  expect(await holder.downgrade?.()).toBe(true);
+  expect(await holder.tryAcquire(soon())).toBe(token);
+  await Promise.all([holder.release(), reader.release()]);
+  expect(await valueOf(key)).toBeNull();
+});
+
 test("tokens grow through FLUSHALL, and where the counter is ahead of the clock, also beyond 2^53", async () => {
   const { claim } = open(redis.url);
   const key = name();

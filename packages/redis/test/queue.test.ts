@@ -407,12 +407,16 @@ test("a writer that died while it waited keeps no readers out while others read,
   const [here, there] = [open(redis.url), open(redis.url)];
   const key = name();
   const [first, second, third] = [1, 2, 3].map(() => here.claim(key, { mode: "shared" })) as [Claim, Claim, Claim];
-  await win(first);
+  const leaver = here.claim(key, { mode: "shared" });
+  await win(leaver);
+  const token = await win(first);
   const [dead] = (await processesInLine(key, 1)) as [Holder];
   expect(await second.tryAcquire(soon())).toBeUndefined();
   const before = await listeners();
   await dead.kill();
   await until(async () => (await listeners()) < before);
+  await leaver.release();
+  expect(await first.tryAcquire(soon())).toBe(token);
   await win(second, 8_000);
   const passing = here.claim(key, { mode: "shared", join: false });
   expect(await passing.tryAcquire(soon())).toBeTypeOf("bigint");

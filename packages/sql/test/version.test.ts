@@ -51,6 +51,31 @@ describe.each(servers)("strategy version on $name", (server) => {
     expect(await ask(holder)).toBeGreaterThan(first ?? 0n);
   });
 
+  test("a downgrade whose answer was lost goes on as whatever it is by then, and is done when it is asked for again", async () => {
+    const link = await database.link();
+    onTestFinished(() => link.close());
+    const key = newKey();
+    const provider = provide(link.url);
+    const first = claim(provider, newKey());
+    await ask(first);
+    await first.downgrade?.();
+    const holder = claim(provider, key, 20_000);
+    const token = await ask(holder);
+    link.dropReplies();
+    await expect(holder.downgrade?.()).rejects.toMatchObject({ retryable: true });
+    link.cut();
+    link.heal();
+    expect(await holder.renew(20_000)).toBe(true);
+    const reader = claim(provide(database.url), key, 20_000, { mode: "shared" });
+    // Elsewhere the answer to the first of two statements was lost.
+    expect((await ask(reader)) !== undefined).toBe(postgres);
+    expect(await holder.downgrade?.()).toBe(true);
+    expect(await ask(holder)).toBe(token);
+    expect(await ask(reader)).toBeTypeOf("bigint");
+    await Promise.all([holder.release(), reader.release()]);
+    expect(await ask(claim(provide(database.url), key))).toBeTypeOf("bigint");
+  });
+
   test("a claim that only waited writes nothing when it is released", async () => {
     const provider = provide(database.url);
     const key = newKey();
