@@ -134,6 +134,27 @@ describe("values of several who hold", () => {
     }
   });
 
+  test("of readers that were let in last for a claim window, with a mark, until each confirms its own; who leaves leaves nothing", async () => {
+    const { claim } = open(redis.url);
+    const writer = claim("stock:42");
+    await win(writer);
+    const readers = [1, 2].map(() => claim("stock:42", { owner: "reader", mode: "shared", ttl: 20_000 }));
+    for (const reader of readers) expect(await reader.tryAcquire(soon())).toBeUndefined();
+    await writer.release();
+    for (const value of await redis.client.hvals(fences)) expect(value).toMatch(/^\d{16}\|g$/);
+    expect(await redis.client.pttl(lock)).toBeLessThanOrEqual(1_500);
+    for (const [confirmed, reader] of readers.entries()) {
+      await reader.tryAcquire(soon());
+      const marked = (await redis.client.hvals(fences)).filter((value) => value.endsWith("|g"));
+      expect(marked).toHaveLength(1 - confirmed);
+      expect(await redis.client.zcount(holders, (Date.now() + 10_000) * 1_000, "+inf")).toBe(confirmed + 1);
+    }
+    expect(await redis.client.pttl(lock)).toBeGreaterThan(19_000);
+    await readers[0]?.release();
+    expect(await redis.client.hlen(fences)).toBe(1);
+    expect(await redis.client.zcard(holders)).toBe(1);
+  });
+
   test("name the limit of a semaphore, in the mark and in owners; a grant is marked until it is confirmed", async () => {
     const { claim } = open(redis.url);
     const permits = [1, 2].map(() => claim("stock:42", { limit: 2 }));
