@@ -70,10 +70,10 @@ test("the default of the locks is its deadline too, also where none is named", a
 test("what it holds is kept alive while it waits for the rest", async () => {
   const locks = await createLocks("memory:");
   const busy = await locks.acquire("b");
-  const waiting = locks.acquireAll(["a", "b"], { ttl: 60 });
+  const waiting = locks.acquireAll(["a", "b"], { ttl: 300 });
   await until(async () => (await locks.inspect("b")).waiters.length === 1);
   const { fencingToken } = (await locks.inspect("a")).holders[0]!;
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await new Promise((resolve) => setTimeout(resolve, 700));
   await busy.release();
   const set = await waiting;
   expect(set.locks[0]?.fencingToken).toBe(fencingToken);
