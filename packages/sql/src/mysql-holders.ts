@@ -2,6 +2,9 @@ import { type HolderDialect, holderTable, writer } from "./holder-dialect.js";
 import { dayAgo, notLate, now, today, ttl } from "./mysql-dialect.js";
 import { storedKeyLength } from "./stored-key.js";
 
+/** The word in place of a company's of those who have yet to join one: no lease has it, also none that is free. */
+const nobody = "nobody";
+
 /** MySQL and MariaDB: what one statement cannot both insert and update is inserted, without effect, before. */
 export function mysqlHolders(name: string): HolderDialect {
   const [leases, holders] = [`\`${name}\``, `\`${holderTable(name)}\``];
@@ -16,7 +19,7 @@ export function mysqlHolders(name: string): HolderDialect {
 STRAIGHT_JOIN ${holders} AS mine FORCE INDEX (PRIMARY) ON mine.\`key\` = lease.\`key\` AND mine.claim = :claim`;
   // The limit keeps it from being merged, and the time from being read once for each table.
   const moment = `(SELECT ${now} + ${ttl} AS ends LIMIT 1) AS moment ${leaseAndMine(":key")}`;
-  const place = `INSERT INTO ${holders} (\`key\`, claim, company, owner, token, expires) VALUES (:key, :claim, '', '', 0, ${now})
+  const place = `INSERT INTO ${holders} (\`key\`, claim, company, owner, token, expires) VALUES (:key, :claim, '${nobody}', '', 0, ${now})
 ON DUPLICATE KEY UPDATE token = token`;
   const join = `UPDATE (
   SELECT \`key\`, GREATEST(version + 1, ${now}) AS next, ${now} + ${ttl} AS ends

@@ -1,7 +1,7 @@
 import { isSelected, startMariadb, startMysql } from "@dlock/testbed";
 import { sqlProvider } from "@dlock/sql";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { application, newKey, openServers, provide } from "./server.js";
+import { application, newKey, newTable, openServers, provide } from "./server.js";
 import { ask, claim, sleep } from "./store.js";
 
 const servers = await openServers("mariadb", "mysql");
@@ -29,6 +29,26 @@ describe.each(servers)("strategy version on $name", ({ name, database }) => {
     expect(seen?.expiresIn).toBeLessThanOrEqual(5_000);
     await holder.release();
     expect(await ask(claim(west, key))).toBeGreaterThan(token);
+  });
+
+  test("a clock that is set back while a reader makes a place for itself does not let it in", async () => {
+    const [key, table] = [newKey(), newTable()];
+    const provider = provide(database.url, { table });
+    const [before, reader] = [1, 2].map(() => claim(provider, key, 60_000, { mode: "shared" }));
+    if (!before || !reader) throw new Error();
+    const token = (await ask(before)) ?? 0n;
+    await before.release();
+    // As if it were set back by a minute after the place was made.
+    await database.query(
+      `CREATE TRIGGER ${table}_back BEFORE INSERT ON ${table}_holders FOR EACH ROW SET NEW.expires = NEW.expires + 60000000`,
+    );
+    // Nobody holds the lease, and nobody can have it yet.
+    const busy = await application(database.url).transaction();
+    await busy(table).where({ key }).forUpdate();
+    const asked = ask(reader);
+    await sleep(100);
+    await busy.commit();
+    expect((await asked) ?? (await ask(reader))).toBeGreaterThan(token);
   });
 
   test.runIf(isSelected(name))(
