@@ -1,15 +1,18 @@
 import { type StartedDatabase, startMariadb, startPostgres } from "@dlock/testbed";
+import { clockFaults } from "../faults/clock-faults.js";
 import { serverFaults } from "../faults/server-faults.js";
 import type { Fault } from "../fault.js";
 import type { Ground, OpenGround } from "../ground.js";
 
 const software = {
   postgres: {
-    start: (): Promise<StartedDatabase> => startPostgres({ max_connections: "200" }),
+    start: (): Promise<StartedDatabase> => startPostgres({ max_connections: "200" }, { clock: true }),
+    clock: "select cast(extract(epoch from clock_timestamp()) * 1000 as float8) as ms",
     tables: "select tablename as name from pg_tables where tablename like 'dlock%'",
   },
   mariadb: {
-    start: (): Promise<StartedDatabase> => startMariadb({ "max-connections": "200" }),
+    start: (): Promise<StartedDatabase> => startMariadb({ "max-connections": "200" }, { clock: true }),
+    clock: "select cast(unix_timestamp(sysdate(6)) * 1000 as double) as ms",
     tables: "select table_name as name from information_schema.tables where table_name like 'dlock%'",
   },
 };
@@ -19,7 +22,7 @@ export function databaseGround(
   name: keyof typeof software,
   strategy: "version" | "for-update" | "advisory",
 ): OpenGround {
-  const { start, tables } = software[name];
+  const { start, clock, tables } = software[name];
   return async (workers: number): Promise<Ground> => {
     const database = await start();
     const links = await Promise.all(Array.from({ length: workers }, () => database.link()));
@@ -40,6 +43,7 @@ export function databaseGround(
         return async () => {};
       },
     };
+    const shows = async (): Promise<number> => Number((await database.query(clock))[0]?.["ms"]);
     const entry = (url: string) => ({ url, strategy });
     return {
       name: strategy === "version" ? name : `${name}-${strategy}`,
@@ -52,6 +56,7 @@ export function databaseGround(
       faults: [
         ...serverFaults(() => database.server, { wipe: false }),
         terminated,
+        ...clockFaults(database.server, shows),
         ...(strategy === "version" ? [emptied] : []),
       ],
       // Rows of free keys stay for a day, so that their tokens go on from there.

@@ -1,4 +1,5 @@
 import { startRedis } from "@dlock/testbed";
+import { clockFaults } from "../faults/clock-faults.js";
 import { serverFaults } from "../faults/server-faults.js";
 import type { Fault } from "../fault.js";
 import type { Ground } from "../ground.js";
@@ -6,7 +7,7 @@ import { redisResidue } from "./redis-residue.js";
 
 /** One server. */
 export async function redisGround(workers: number): Promise<Ground> {
-  const redis = await startRedis();
+  const redis = await startRedis({}, { clock: true });
   const links = await Promise.all(Array.from({ length: workers }, () => redis.link()));
   const flushed: Fault = {
     name: "flushall",
@@ -17,6 +18,10 @@ export async function redisGround(workers: number): Promise<Ground> {
       return async () => {};
     },
   };
+  const shows = async (): Promise<number> => {
+    const [seconds, micros] = await redis.client.time();
+    return Number(seconds) * 1_000 + Number(micros) / 1_000;
+  };
   return {
     name: "redis",
     entries: links.map(({ url }) => ({ url })),
@@ -25,7 +30,7 @@ export async function redisGround(workers: number): Promise<Ground> {
     ttl: 400,
     recovery: 4_000,
     deadWaiter: 1_600,
-    faults: [...serverFaults(() => redis.server, { wipe: true }), flushed],
+    faults: [...serverFaults(() => redis.server, { wipe: true }), flushed, ...clockFaults(redis.server, shows)],
     residue: () => redisResidue([redis.client]),
     stop: () => redis.stop(),
   };

@@ -1,5 +1,6 @@
 import { hasApt, installWithApt } from "./apt.js";
 import type { Software } from "./backend.js";
+import type { Clock } from "./clock.js";
 import { findLocal } from "./local.js";
 
 /** A way to run servers. */
@@ -10,6 +11,9 @@ export interface Engine {
   prepare(program: Program): Promise<Place>;
 }
 
+/** What may be asked for besides the configuration of a server. */
+export type Extras = Pick<Program, "clock">;
+
 /** What is to run. */
 export interface Program {
   readonly software: Software;
@@ -17,6 +21,8 @@ export interface Program {
   /** Exist, empty, in the working directory, before the program starts. */
   readonly files?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Its wall clock is to be moved while it runs, where that can be had. */
+  readonly clock?: boolean | undefined;
   /** Shell lines that furnish the empty working directory before the first start; `$SERVER` is the program. */
   readonly setup?: string;
   /** A shell line, run in the working directory, that takes back what a killed program leaves outside of it. */
@@ -25,6 +31,7 @@ export interface Program {
 
 /** Where one program runs, with its data. */
 export interface Place {
+  readonly clock?: Clock | undefined;
   /** Starts the program. */
   run(): Promise<void>;
   isRunning(): Promise<boolean>;

@@ -4,6 +4,7 @@ export { modelCheck, type ModelCheck } from "./model/model-check.js";
 export { Proxy } from "./proxy.js";
 export { openRedis, startRedis, type Redis, type RedisLink, type StartedRedis } from "./redis.js";
 export type { RedisConfig } from "./redis-server.js";
+export type { Clock } from "./clock.js";
 export type { Server } from "./server.js";
 export type { Links } from "./links.js";
 export { startRedisQuorum, type RedisGroup } from "./redis-group.js";

@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { realpathSync } from "node:fs";
+import { realpathSync, rmSync } from "node:fs";
 import { chown, mkdir, mkdtemp, open, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { Software } from "./backend.js";
+import { Clock } from "./clock.js";
 import type { Engine, Place, Program } from "./engine.js";
 import { removeFolder } from "./folder.js";
 import { startScript } from "./start-script.js";
@@ -31,6 +32,7 @@ class LocalPlace implements Place {
   readonly #user: User | undefined;
   readonly #folder: string;
   readonly #forget: () => void;
+  #clock: Clock | undefined;
   #child: ChildProcess | undefined;
 
   private constructor(command: string, program: Program, user: User | undefined, folder: string) {
@@ -49,8 +51,13 @@ class LocalPlace implements Place {
     const folder = await mkdtemp(join(tmpdir(), `dlock-${program.software.backend}-`));
     const place = new LocalPlace(command, program, user, folder);
     await place.#own(folder);
+    if (program.clock === true) place.#clock = await Clock.in(folder);
     await place.#furnish();
     return place;
+  }
+
+  get clock(): Clock | undefined {
+    return this.#clock;
   }
 
   async run(): Promise<void> {
@@ -62,13 +69,18 @@ class LocalPlace implements Place {
       const child = spawn(command, rest, {
         ...this.#user,
         cwd: this.#data,
-        env: { ...process.env, ...env, SERVER: this.#command },
+        env: { ...process.env, ...this.#clock?.env, ...env, SERVER: this.#command },
         detached: true,
         stdio: ["ignore", log.fd, log.fd],
       });
       await once(child, "spawn");
-      const forget = watch({ kind: "process", pid: child.pid ?? 0 });
-      child.once("exit", forget);
+      const pid = child.pid ?? 0;
+      const traces = this.#clock ? Clock.traces(pid) : [];
+      const forget = [...traces.map((path) => watch({ kind: "folder", path })), watch({ kind: "process", pid })];
+      child.once("exit", () => {
+        for (const path of traces) rmSync(path, { force: true });
+        for (const call of forget) call();
+      });
       // A server is no reason for a process to live.
       child.unref();
       this.#child = child;

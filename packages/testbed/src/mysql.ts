@@ -3,6 +3,7 @@ import { lentUrl, software } from "./backend.js";
 import { Database } from "./database.js";
 import type { StartedDatabase } from "./database.js";
 import { engineFor } from "./engine.js";
+import type { Extras } from "./engine.js";
 import { answersMysql, MysqlSide } from "./mysql-side.js";
 import { freePort, loopback } from "./port.js";
 import { record } from "./record.js";
@@ -56,9 +57,11 @@ export const openMariadb = (): Promise<Database> => open("mariadb");
 /** The server lent by `DLOCK_TEST_MYSQL_URL`, else one of our own. */
 export const openMysql = (): Promise<Database> => open("mysql");
 /** Starts a MariaDB; its data survives `server.restart({ keepData: true })`. */
-export const startMariadb = (config: MysqlConfig = {}): Promise<StartedDatabase> => start("mariadb", config);
+export const startMariadb = (config: MysqlConfig = {}, extras: Extras = {}): Promise<StartedDatabase> =>
+  start("mariadb", config, extras);
 /** Starts a MySQL; its data survives `server.restart({ keepData: true })`. */
-export const startMysql = (config: MysqlConfig = {}): Promise<StartedDatabase> => start("mysql", config);
+export const startMysql = (config: MysqlConfig = {}, extras: Extras = {}): Promise<StartedDatabase> =>
+  start("mysql", config, extras);
 
 async function open(flavour: Flavour): Promise<Database> {
   const lent = lentUrl(flavour);
@@ -69,7 +72,7 @@ async function open(flavour: Flavour): Promise<Database> {
   return database;
 }
 
-async function start(flavour: Flavour, config: MysqlConfig): Promise<StartedDatabase> {
+async function start(flavour: Flavour, config: MysqlConfig, { clock }: Extras = {}): Promise<StartedDatabase> {
   const [port, password] = [await freePort(), randomUUID()];
   const url = `${flavour}://dlock:${password}@${loopback}:${port}/dlock`;
   const options = Object.entries({ ...defaults, ...flavours[flavour].config, ...config, port: String(port) });
@@ -78,6 +81,7 @@ async function start(flavour: Flavour, config: MysqlConfig): Promise<StartedData
     args: ["--defaults-file=my.cnf", ...options.map(([name, value]) => `--${name}=${value}`)],
     setup: setup(flavours[flavour].initialize),
     env: { PASSWORD: password },
+    clock,
   };
   const server = await Server.start(await engineFor(program.software), program, () => answersMysql(url));
   return new Database(url, new MysqlSide(url), server) as StartedDatabase;

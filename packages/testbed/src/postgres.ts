@@ -3,6 +3,7 @@ import { lentUrl, software } from "./backend.js";
 import { Database } from "./database.js";
 import type { StartedDatabase } from "./database.js";
 import { engineFor } from "./engine.js";
+import type { Extras } from "./engine.js";
 import { freePort, loopback } from "./port.js";
 import { answersPostgres, PostgresSide } from "./postgres-side.js";
 import { record } from "./record.js";
@@ -41,12 +42,12 @@ export async function openPostgres(): Promise<Database> {
 }
 
 /** Starts one; its data survives `server.restart({ keepData: true })`. */
-export async function startPostgres(config: PostgresConfig = {}): Promise<StartedDatabase> {
+export async function startPostgres(config: PostgresConfig = {}, { clock }: Extras = {}): Promise<StartedDatabase> {
   const [port, password] = [await freePort(), randomUUID()];
   const url = `postgres://postgres:${password}@${loopback}:${port}/postgres`;
   const directives = Object.entries({ ...defaults, ...config, port: String(port) });
   const args = ["-D", "db", ...directives.flatMap(([name, value]) => ["-c", `${name}=${value}`])];
-  const program = { software: software("postgres"), args, setup, undo, env: { PASSWORD: password } };
+  const program = { software: software("postgres"), args, setup, undo, env: { PASSWORD: password }, clock };
   const server = await Server.start(await engineFor(program.software), program, () => answersPostgres(url));
   return new Database(url, new PostgresSide(url), server) as StartedDatabase;
 }

@@ -1,6 +1,7 @@
 import { Redis as Client } from "ioredis";
 import { software } from "./backend.js";
 import { engineFor } from "./engine.js";
+import type { Extras } from "./engine.js";
 import { loopback } from "./port.js";
 import { Server } from "./server.js";
 
@@ -20,13 +21,14 @@ export async function startRedisServer(
   port: number,
   config: RedisConfig,
   role: "data" | "sentinel" = "data",
+  { clock }: Extras = {},
 ): Promise<Server> {
   const redis = software("redis");
   const directives = { ...(role === "data" ? defaults : { bind: loopback }), ...config, port: String(port) };
   const args = Object.entries(directives).flatMap(([name, value]) => [`--${name}`, value]);
   const program =
     role === "data"
-      ? { software: redis, args }
+      ? { software: redis, args, clock }
       : // A sentinel keeps what it learns in its configuration file.
         { software: redis, args: ["sentinel.conf", "--sentinel", ...args], files: ["sentinel.conf"] };
   return Server.start(await engineFor(redis), program, () => answers(port));

@@ -1,5 +1,6 @@
 import { Redis as Client } from "ioredis";
 import { lentUrl } from "./backend.js";
+import type { Extras } from "./engine.js";
 import type { Link } from "./link.js";
 import { freePort, loopback } from "./port.js";
 import { Proxy } from "./proxy.js";
@@ -20,9 +21,9 @@ export async function openRedis(): Promise<Redis> {
 }
 
 /** Starts one; its data survives `server.restart({ keepData: true })`. */
-export async function startRedis(config: RedisConfig = {}): Promise<StartedRedis> {
+export async function startRedis(config: RedisConfig = {}, extras: Extras = {}): Promise<StartedRedis> {
   const port = await freePort();
-  const server = await startRedisServer(port, config);
+  const server = await startRedisServer(port, config, "data", extras);
   return new Redis(`redis://${loopback}:${port}`, server) as StartedRedis;
 }
 

@@ -1,3 +1,4 @@
+import type { Clock } from "./clock.js";
 import type { Engine, Place, Program } from "./engine.js";
 import { record } from "./record.js";
 import { until, within } from "./until.js";
@@ -27,6 +28,11 @@ export class Server {
     }
     record(program.software.backend, engine.title);
     return server;
+  }
+
+  /** Its wall clock, if it was asked for and can be moved: on Linux with libfaketime, not in a container. */
+  get clock(): Clock | undefined {
+    return this.#place.clock;
   }
 
   /** SIGKILL; resolves when it is gone. */

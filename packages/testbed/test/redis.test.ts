@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
 import { isSelected, openRedis, startRedis, startRedisQuorum } from "@dlock/testbed";
 import type { Redis } from "@dlock/testbed";
@@ -70,6 +71,28 @@ describe.runIf(isSelected("redis"))("a Redis server", () => {
     await one.server.pause();
     await one.stop();
     await expect(one.client.get("key")).rejects.toThrow();
+  });
+
+  it("has a wall clock that is moved forward and back, and stays so when it is killed; nothing of it is left in the end", async (context) => {
+    const before = readdirSync("/dev/shm");
+    const one = await startRedis({}, { clock: true });
+    started.push(one);
+    const { clock } = one.server;
+    if (!clock) return context.skip();
+    const ahead = async () => Math.round((Number((await one.client.time())[0]) - Date.now() / 1_000) / 10);
+    await one.client.set("key", "value", "PX", 30_000);
+    clock.move(-3_600_000);
+    expect(await ahead()).toBe(-360);
+    expect(await one.client.pttl("key")).toBeGreaterThan(3_600_000);
+    await one.server.restart({ keepData: true });
+    expect(await ahead()).toBe(-360);
+    clock.move(3_700_000);
+    expect(await ahead()).toBe(10);
+    expect(await one.client.get("key")).toBeNull();
+    const during = readdirSync("/dev/shm").filter((name) => !before.includes(name));
+    await one.stop();
+    const after = readdirSync("/dev/shm");
+    expect(during.filter((name) => after.includes(name))).toEqual([]);
   });
 
   it("counts the commands of all clients", async () => {
