@@ -3,23 +3,22 @@ import type { Fault } from "../fault.js";
 
 const hour = 3_600_000;
 
-/** The server's wall clock is moved, and its monotonic one is not. `shows` is what the former shows, in ms. */
-export function clockFaults({ clock }: Server, shows: () => Promise<number>): readonly Fault[] {
-  if (!clock) return [];
-  const move = async (ms: number): Promise<void> => {
-    const ahead = (await shows()) - Date.now();
-    clock.move(ms);
-    const moved = (await shows()) - Date.now() - ahead;
-    if (Math.abs(moved - ms) > 200) throw new Error(`the clock was to move by ${ms} ms, and moved by ${moved}`);
-  };
+/** A server's wall clock, and what it shows when it is asked, in ms. */
+export interface Watched {
+  readonly server: Server;
+  shows(): Promise<number>;
+}
+
+/** Where leases count by the wall clock. The monotonic one is not moved. */
+export function clockFaults(watched: Watched): readonly Fault[] {
   // It ends leases early, as is documented: a bit, or all of them. Whatever was granted then is over late when it is set right.
   const forward: Fault = {
     name: "clock-forward",
     forgets: true,
     async strike({ ground, random }) {
       const ms = random.pick([random.between(0.5, 4) * ground.ttl, hour]);
-      await move(ms);
-      return () => move(-ms);
+      await move(watched, ms);
+      return () => move(watched, -ms);
     },
   };
   // It ends nothing, and stays. By less than a ttl, for which the locks of those who died last longer.
@@ -27,9 +26,34 @@ export function clockFaults({ clock }: Server, shows: () => Promise<number>): re
     name: "clock-back",
     brief: true,
     async strike({ ground, random }) {
-      await move(-random.between(0.1, 0.9) * ground.ttl);
+      await move(watched, -random.between(0.3, 0.9) * ground.ttl);
       return async () => {};
     },
   };
-  return [forward, back];
+  return watched.server.clock ? [forward, back] : [];
+}
+
+/** Where nothing depends on the wall clock. */
+export function idleClockFaults(server: Server, pick: () => Promise<Watched>): readonly Fault[] {
+  const by = (name: string, ms: number): Fault => ({
+    name,
+    async strike() {
+      const watched = await pick();
+      await move(watched, ms);
+      return () => move(watched, -ms);
+    },
+  });
+  return server.clock ? [by("clock-forward", hour), by("clock-back", -hour)] : [];
+}
+
+async function move({ server, shows }: Watched, ms: number): Promise<void> {
+  const ahead = async (): Promise<number> => {
+    const asked = Date.now();
+    return (await shows()) - (asked + Date.now()) / 2;
+  };
+  const before = await ahead();
+  server.clock?.move(ms);
+  const moved = (await ahead()) - before;
+  if (Math.abs(moved - ms) > Math.abs(ms) / 2)
+    throw new Error(`the clock was to move by ${ms.toFixed(0)} ms, and moved by ${moved.toFixed(0)}`);
 }

@@ -56,7 +56,7 @@ export function databaseGround(
       faults: [
         ...serverFaults(() => database.server, { wipe: false }),
         terminated,
-        ...clockFaults(database.server, shows),
+        ...clockFaults({ server: database.server, shows }),
         ...(strategy === "version" ? [emptied] : []),
       ],
       // Rows of free keys stay for a day, so that their tokens go on from there.

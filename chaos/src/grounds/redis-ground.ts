@@ -30,7 +30,11 @@ export async function redisGround(workers: number): Promise<Ground> {
     ttl: 400,
     recovery: 4_000,
     deadWaiter: 1_600,
-    faults: [...serverFaults(() => redis.server, { wipe: true }), flushed, ...clockFaults(redis.server, shows)],
+    faults: [
+      ...serverFaults(() => redis.server, { wipe: true }),
+      flushed,
+      ...clockFaults({ server: redis.server, shows }),
+    ],
     residue: () => redisResidue([redis.client]),
     stop: () => redis.stop(),
   };

@@ -1,4 +1,5 @@
 import { startZooKeeperEnsemble } from "@dlock/testbed";
+import { idleClockFaults } from "../faults/clock-faults.js";
 import type { Fault } from "../fault.js";
 import type { Ground } from "../ground.js";
 
@@ -6,7 +7,7 @@ const [sessionTimeout, tickTime] = [1_000, 100];
 
 /** Three servers. */
 export async function zookeeperGround(workers: number): Promise<Ground> {
-  const ensemble = await startZooKeeperEnsemble(3);
+  const ensemble = await startZooKeeperEnsemble(3, {}, { clock: true });
   const ways = await Promise.all(Array.from({ length: workers }, () => ensemble.link()));
   const entry = (url: string) => ({ url, sessionTimeout, tickTime });
   const through = (addresses: readonly { readonly host: string; readonly port: number }[]): string =>
@@ -57,6 +58,12 @@ export async function zookeeperGround(workers: number): Promise<Ground> {
       };
     },
   };
+  // Sessions count by the monotonic clock, and tokens by transactions.
+  const leaderClock = async () => {
+    const leader = await ensemble.leader();
+    return { server: leader.server, shows: () => leader.tree.clock() };
+  };
+  const [one] = ensemble.nodes;
   return {
     name: "zookeeper",
     entries: ways.map(({ addresses }) => entry(through(addresses))),
@@ -65,7 +72,13 @@ export async function zookeeperGround(workers: number): Promise<Ground> {
     ttl: sessionTimeout,
     recovery: 8_000,
     deadWaiter: sessionTimeout + 200,
-    faults: [leaderKilled, leaderPaused, followerCut, majorityLost],
+    faults: [
+      leaderKilled,
+      leaderPaused,
+      followerCut,
+      majorityLost,
+      ...(one ? idleClockFaults(one.server, leaderClock) : []),
+    ],
     settle: () => ensemble.settle(),
     residue: async () => {
       const leader = await ensemble.leader();

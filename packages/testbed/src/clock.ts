@@ -21,6 +21,8 @@ export class Clock {
       FAKETIME_TIMESTAMP_FILE: file,
       FAKETIME_NO_CACHE: "1",
       FAKETIME_DONT_FAKE_MONOTONIC: "1",
+      // Its remedy for an old libc has the JVM wait too long.
+      FAKETIME_FORCE_MONOTONIC_FIX: "0",
       NO_FAKE_STAT: "1",
     };
     this.#write();

@@ -1,5 +1,6 @@
 import type { Bundle } from "./bundle.js";
 import { Links } from "./links.js";
+import type { Extras } from "./engine.js";
 import { freePort, loopback } from "./port.js";
 import { stopAll } from "./stop.js";
 import { until } from "./until.js";
@@ -15,12 +16,13 @@ const patience = 30_000;
 export async function startZooKeeperEnsemble(
   size: number = 3,
   config: ZooKeeperConfig = {},
+  extras: Extras = {},
 ): Promise<ZooKeeperEnsemble> {
   const ways = await ZooKeeperWays.among(size);
   const starts = await Promise.allSettled(
     Array.from({ length: size }, async (_, n) => {
       const port = await freePort();
-      const server = await startZooKeeperServer(port, { ...config, ...ways.config(n) }, n + 1);
+      const server = await startZooKeeperServer(port, { ...config, ...ways.config(n) }, n + 1, extras);
       return new ZooKeeper(`zookeeper://${loopback}:${port}`, server) as StartedZooKeeper;
     }),
   );

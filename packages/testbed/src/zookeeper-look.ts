@@ -41,6 +41,14 @@ export class ZooKeeperLook {
     });
   }
 
+  /** What the leader's wall clock shows, in ms since 1970: it is in what a write leaves. */
+  clock(): Promise<number> {
+    return this.#session(async (client) => {
+      const { mtime } = await call<{ readonly mtime: Buffer }>((done) => client.setData("/", Buffer.alloc(0), done));
+      return Number(mtime.readBigInt64BE());
+    });
+  }
+
   /** Removes a node and all below. */
   remove(path: string): Promise<void> {
     return this.#session(async (client) => {

@@ -1,5 +1,6 @@
 import { software } from "./backend.js";
 import { engineFor } from "./engine.js";
+import type { Extras } from "./engine.js";
 import { loopback } from "./port.js";
 import { Server } from "./server.js";
 import { say } from "./zookeeper-words.js";
@@ -32,7 +33,12 @@ const jvm = ["-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-Use
 const logger = "-Xbootclasspath/a:/usr/share/java/slf4j-api.jar:/usr/share/java/slf4j-simple.jar";
 
 /** Starts one; resolves when it answers, which one of several does before it serves. `id` is its number among several. */
-export async function startZooKeeperServer(port: number, config: ZooKeeperConfig, id?: number): Promise<Server> {
+export async function startZooKeeperServer(
+  port: number,
+  config: ZooKeeperConfig,
+  id?: number,
+  { clock }: Extras = {},
+): Promise<Server> {
   const zookeeper = software("zookeeper");
   // The working directory: a bare dot is more than it can read.
   const given = Object.entries({ ...defaults, ...config, dataDir: "./.", clientPort: String(port) });
@@ -51,6 +57,7 @@ export async function startZooKeeperServer(port: number, config: ZooKeeperConfig
       MYID: String(id ?? 1),
     },
     setup: 'echo "$CFG" > zoo.cfg\necho "$MYID" > myid',
+    clock,
   };
   return Server.start(await engineFor(zookeeper), program, () => answers(port, id === undefined));
 }
