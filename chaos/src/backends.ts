@@ -16,6 +16,7 @@ export const backends: Readonly<Record<string, OpenGround>> = {
   postgres: databaseGround("postgres", "version"),
   "postgres-for-update": databaseGround("postgres", "for-update"),
   "postgres-advisory": databaseGround("postgres", "advisory"),
+  "postgres-pgbouncer": databaseGround("postgres", "version", { pooled: true }),
   mariadb: databaseGround("mariadb", "version"),
   sqlite: sqliteGround,
   zookeeper: zookeeperGround,

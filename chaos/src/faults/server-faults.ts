@@ -2,7 +2,10 @@ import type { Server } from "@dlock/testbed";
 import type { Fault } from "../fault.js";
 
 /** What can happen to a server, whichever it is at that moment. */
-export function serverFaults(pick: () => Server | Promise<Server>, { wipe }: { readonly wipe: boolean }): Fault[] {
+export function serverFaults(
+  pick: () => Server | Promise<Server>,
+  { wipe, what = "server" }: { readonly wipe: boolean; readonly what?: string },
+): Fault[] {
   const down = (name: string, keepData: boolean, more: Partial<Fault> = {}): Fault => ({
     name,
     ...more,
@@ -13,12 +16,12 @@ export function serverFaults(pick: () => Server | Promise<Server>, { wipe }: { r
     },
   });
   const paused: Fault = {
-    name: "server-paused",
+    name: `${what}-paused`,
     async strike() {
       const server = await pick();
       await server.pause();
       return () => server.resume();
     },
   };
-  return [paused, down("server-killed", true), ...(wipe ? [down("server-wiped", false, { forgets: true })] : [])];
+  return [paused, down(`${what}-killed`, true), ...(wipe ? [down(`${what}-wiped`, false, { forgets: true })] : [])];
 }

@@ -1,31 +1,43 @@
-import { type StartedDatabase, startMariadb, startPostgres } from "@dlock/testbed";
+import { type StartedDatabase, startMariadb, startMysql, startPgbouncer, startPostgres } from "@dlock/testbed";
 import { clockFaults } from "../faults/clock-faults.js";
 import { serverFaults } from "../faults/server-faults.js";
 import type { Fault } from "../fault.js";
 import type { Ground, OpenGround } from "../ground.js";
 
-const software = {
+interface Software {
+  start(): Promise<StartedDatabase>;
+  /** What its clock shows, as `ms`. */
+  readonly clock: string;
+  /** The `name` of each of our tables. */
+  readonly tables: string;
+}
+
+const mysql = {
+  clock: "select cast(unix_timestamp(sysdate(6)) * 1000 as double) as ms",
+  tables: "select table_name as name from information_schema.tables where table_name like 'dlock%'",
+};
+const software: Readonly<Record<"postgres" | "mariadb" | "mysql", Software>> = {
   postgres: {
-    start: (): Promise<StartedDatabase> => startPostgres({ max_connections: "200" }, { clock: true }),
+    start: () => startPostgres({ max_connections: "200" }, { clock: true }),
     clock: "select cast(extract(epoch from clock_timestamp()) * 1000 as float8) as ms",
     tables: "select tablename as name from pg_tables where tablename like 'dlock%'",
   },
-  mariadb: {
-    start: (): Promise<StartedDatabase> => startMariadb({ "max-connections": "200" }, { clock: true }),
-    clock: "select cast(unix_timestamp(sysdate(6)) * 1000 as double) as ms",
-    tables: "select table_name as name from information_schema.tables where table_name like 'dlock%'",
-  },
+  mariadb: { start: () => startMariadb({ "max-connections": "200" }, { clock: true }), ...mysql },
+  mysql: { start: () => startMysql({ "max-connections": "200" }, { clock: true }), ...mysql },
 };
 
-/** One server, and a strategy. */
+/** One server, and a strategy; `pooled`: by a pgbouncer, which hands out its sessions for a transaction each. */
 export function databaseGround(
   name: keyof typeof software,
   strategy: "version" | "for-update" | "advisory",
+  { pooled = false }: { readonly pooled?: boolean } = {},
 ): OpenGround {
   const { start, clock, tables } = software[name];
   return async (workers: number): Promise<Ground> => {
     const database = await start();
-    const links = await Promise.all(Array.from({ length: workers }, () => database.link()));
+    // A server that was away is asked again at once, and not after 15 seconds.
+    const pooler = pooled ? await startPgbouncer(database, { server_login_retry: "0.1" }) : undefined;
+    const links = await Promise.all(Array.from({ length: workers }, () => (pooler ?? database).link()));
     const terminated: Fault = {
       name: "sessions-terminated",
       brief: true,
@@ -45,8 +57,15 @@ export function databaseGround(
     };
     const shows = async (): Promise<number> => Number((await database.query(clock))[0]?.["ms"]);
     const entry = (url: string) => ({ url, strategy });
+    const sessions = async () =>
+      (await database.sessions()).map(({ application, state, statement }) => `${application} ${state} ${statement}`);
+    // Sessions behind a pooler are its own.
+    const clients = async () =>
+      ((await pooler?.show("clients")) ?? [])
+        .filter(({ database: of }) => of !== "pgbouncer")
+        .map(({ addr, port, state }) => `client ${String(addr)}:${String(port)} ${String(state)}`);
     return {
-      name: strategy === "version" ? name : `${name}-${strategy}`,
+      name: [name, ...(strategy === "version" ? [] : [strategy]), ...(pooled ? ["pgbouncer"] : [])].join("-"),
       entries: links.map(({ url }) => entry(url)),
       ways: links,
       side: entry(database.url),
@@ -55,14 +74,17 @@ export function databaseGround(
       deadWaiter: 0,
       faults: [
         ...serverFaults(() => database.server, { wipe: false }),
+        ...(pooler ? serverFaults(() => pooler.server, { wipe: false, what: "pooler" }) : []),
         terminated,
         ...clockFaults({ server: database.server, shows }),
         ...(strategy === "version" ? [emptied] : []),
       ],
       // Rows of free keys stay for a day, so that their tokens go on from there.
-      residue: async () =>
-        (await database.sessions()).map(({ application, state, statement }) => `${application} ${state} ${statement}`),
-      stop: () => database.stop(),
+      residue: pooler ? clients : sessions,
+      stop: async () => {
+        await pooler?.stop();
+        await database.stop();
+      },
     };
   };
 }
