@@ -1,3 +1,5 @@
+import { isSelected } from "@dlock/testbed";
+import { clusterGround } from "./grounds/cluster-ground.js";
 import { databaseGround } from "./grounds/database-ground.js";
 import { quorumGround } from "./grounds/quorum-ground.js";
 import { redisGround } from "./grounds/redis-ground.js";
@@ -13,11 +15,16 @@ export const backends: Readonly<Record<string, OpenGround>> = {
   redis: redisGround,
   "redis-quorum": quorumGround,
   "redis-sentinel": sentinelGround,
+  "redis-cluster": clusterGround,
   postgres: databaseGround("postgres", "version"),
   "postgres-for-update": databaseGround("postgres", "for-update"),
   "postgres-advisory": databaseGround("postgres", "advisory"),
   "postgres-pgbouncer": databaseGround("postgres", "version", { pooled: true }),
   mariadb: databaseGround("mariadb", "version"),
+  "mariadb-for-update": databaseGround("mariadb", "for-update"),
+  "mariadb-advisory": databaseGround("mariadb", "advisory"),
+  // Where it is asked for: Debian has no package of it.
+  ...(isSelected("mysql") ? { mysql: databaseGround("mysql", "version") } : {}),
   sqlite: sqliteGround,
   zookeeper: zookeeperGround,
 };
