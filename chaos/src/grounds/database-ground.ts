@@ -1,5 +1,5 @@
 import { type StartedDatabase, startMariadb, startMysql, startPgbouncer, startPostgres } from "@dlock/testbed";
-import { clockFaults } from "../faults/clock-faults.js";
+import { clockFaults, idleClockFaults } from "../faults/clock-faults.js";
 import { serverFaults } from "../faults/server-faults.js";
 import type { Fault } from "../fault.js";
 import type { Ground, OpenGround } from "../ground.js";
@@ -56,6 +56,8 @@ export function databaseGround(
       },
     };
     const shows = async (): Promise<number> => Number((await database.query(clock))[0]?.["ms"]);
+    // So MySQL and MariaDB count the silence after which they end a connection, and its locks.
+    const inSeconds = name !== "postgres" && strategy !== "version";
     const entry = (url: string) => ({ url, strategy });
     const sessions = async () =>
       (await database.sessions()).map(({ application, state, statement }) => `${application} ${state} ${statement}`);
@@ -69,15 +71,18 @@ export function databaseGround(
       entries: links.map(({ url }) => entry(url)),
       ways: links,
       side: entry(database.url),
-      ttl: 600,
+      ttl: inSeconds ? 1_000 : 600,
       recovery: 6_000,
-      deadWaiter: 0,
+      // Its wait goes on in the server, and is over when a connection that is granted the lock then was silent for a ttl.
+      deadWaiter: inSeconds ? 1_000 : 0,
       faults: [
         ...serverFaults(() => database.server, { wipe: false }),
         ...(pooler ? serverFaults(() => pooler.server, { wipe: false, what: "pooler" }) : []),
         terminated,
-        ...clockFaults({ server: database.server, shows }),
-        ...(strategy === "version" ? [emptied] : []),
+        // Connections live by the monotonic clock.
+        ...(strategy === "version"
+          ? [emptied, ...clockFaults({ server: database.server, shows })]
+          : idleClockFaults(database.server, async () => ({ server: database.server, shows }))),
       ],
       // Rows of free keys stay for a day, so that their tokens go on from there.
       residue: pooler ? clients : sessions,
