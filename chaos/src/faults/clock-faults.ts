@@ -21,12 +21,12 @@ export function clockFaults(watched: Watched): readonly Fault[] {
       return () => move(watched, -ms);
     },
   };
-  // It ends nothing, and stays. By less than a ttl, for which the locks of those who died last longer.
+  // It ends nothing, and stays. By little: the locks of those who died last as much longer.
   const back: Fault = {
     name: "clock-back",
     brief: true,
     async strike({ ground, random }) {
-      await move(watched, -random.between(0.3, 0.9) * ground.ttl);
+      await move(watched, -random.between(0.2, 0.3) * ground.ttl);
       return async () => {};
     },
   };
