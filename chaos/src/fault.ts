@@ -11,6 +11,8 @@ export interface Fault {
   readonly brief?: true;
   /** ms by which answers are later, where nothing else shows that it took effect. */
   readonly slows?: number;
+  /** Whether it took effect is seen by the fault itself, which throws when it did not. */
+  readonly certain?: true;
   /** Resolves when it is in effect, with what ends it; undefined when there was nothing to strike. */
   strike(scene: Scene): Promise<Heal | undefined>;
 }

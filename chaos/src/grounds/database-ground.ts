@@ -3,16 +3,20 @@ import { clockFaults, idleClockFaults } from "../faults/clock-faults.js";
 import { serverFaults } from "../faults/server-faults.js";
 import type { Fault } from "../fault.js";
 import type { Ground, OpenGround } from "../ground.js";
+import { sqlResidue } from "./sql-residue.js";
 
 interface Software {
   start(): Promise<StartedDatabase>;
   /** What its clock shows, as `ms`. */
   readonly clock: string;
+  /** The same, in µs as in our tables. */
+  readonly micros: string;
   /** The `name` of each of our tables. */
   readonly tables: string;
 }
 
 const mysql = {
+  micros: "timestampdiff(microsecond, '1970-01-01', utc_timestamp(6))",
   clock: "select cast(unix_timestamp(sysdate(6)) * 1000 as double) as ms",
   tables: "select table_name as name from information_schema.tables where table_name like 'dlock%'",
 };
@@ -20,6 +24,7 @@ const software: Readonly<Record<"postgres" | "mariadb" | "mysql", Software>> = {
   postgres: {
     start: () => startPostgres({ max_connections: "200" }, { clock: true }),
     clock: "select cast(extract(epoch from clock_timestamp()) * 1000 as float8) as ms",
+    micros: "cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)",
     tables: "select tablename as name from pg_tables where tablename like 'dlock%'",
   },
   mariadb: { start: () => startMariadb({ "max-connections": "200" }, { clock: true }), ...mysql },
@@ -32,7 +37,7 @@ export function databaseGround(
   strategy: "version" | "for-update" | "advisory",
   { pooled = false }: { readonly pooled?: boolean } = {},
 ): OpenGround {
-  const { start, clock, tables } = software[name];
+  const { start, clock, micros, tables } = software[name];
   return async (workers: number): Promise<Ground> => {
     const database = await start();
     // A server that was away is asked again at once, and not after 15 seconds.
@@ -90,8 +95,10 @@ export function databaseGround(
         ...(strategy === "version" ? [emptied] : []),
         ...clocked,
       ],
-      // Rows of free keys stay for a day, so that their tokens go on from there.
-      residue: pooler ? clients : sessions,
+      residue: async () => [
+        ...(await (pooler ? clients : sessions)()),
+        ...(await sqlResidue((sql) => database.query(sql), tables, micros)),
+      ],
       stop: async () => {
         await pooler?.stop();
         await database.stop();

@@ -18,6 +18,19 @@ export async function redisGround(workers: number): Promise<Ground> {
       return async () => {};
     },
   };
+  /** Nothing that takes room is written any more. */
+  const full: Fault = {
+    name: "memory-full",
+    certain: true,
+    async strike() {
+      await redis.client.config("SET", "maxmemory", 1);
+      const refusal: unknown = await redis.client.set("dlock-full", "").catch((error: unknown) => error);
+      if (!String(refusal).includes("OOM")) throw new Error("there is memory left");
+      return async () => {
+        await redis.client.config("SET", "maxmemory", 0);
+      };
+    },
+  };
   const shows = async (): Promise<number> => {
     const [seconds, micros] = await redis.client.time();
     return Number(seconds) * 1_000 + Number(micros) / 1_000;
@@ -33,6 +46,7 @@ export async function redisGround(workers: number): Promise<Ground> {
     faults: [
       ...serverFaults(() => redis.server, { wipe: true }),
       flushed,
+      full,
       ...clockFaults({ server: redis.server, shows }),
     ],
     residue: () => redisResidue([redis.client]),
