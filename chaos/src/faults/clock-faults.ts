@@ -6,7 +6,7 @@ const hour = 3_600_000;
 /** A server's wall clock, and what it shows when it is asked, in ms. */
 export interface Watched {
   readonly server: Server;
-  shows(): Promise<number>;
+  readonly shows: () => Promise<number>;
 }
 
 /** Where leases count by the wall clock. The monotonic one is not moved. */

@@ -6,7 +6,7 @@ import type { Ground, OpenGround } from "../ground.js";
 import { sqlResidue } from "./sql-residue.js";
 
 interface Software {
-  start(): Promise<StartedDatabase>;
+  readonly start: () => Promise<StartedDatabase>;
   /** What its clock shows, as `ms`. */
   readonly clock: string;
   /** The same, in µs as in our tables. */

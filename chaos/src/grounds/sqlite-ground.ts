@@ -1,3 +1,4 @@
+import { SmallDisk } from "@dlock/testbed";
 import { createRequire } from "node:module";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -17,7 +18,8 @@ const Libsql = createRequire(import.meta.url)("libsql") as new (file: string) =>
 
 /** A file: there is no server and no network that anything could happen to. */
 export async function sqliteGround(workers: number): Promise<Ground> {
-  const folder = await mkdtemp(join(tmpdir(), "dlock-chaos-"));
+  const disk = await SmallDisk.make(8_000_000);
+  const folder = disk?.path ?? (await mkdtemp(join(tmpdir(), "dlock-chaos-")));
   const file = join(folder, "locks.db");
   const url = `sqlite://${file}`;
   const open = (): Connection => {
@@ -46,7 +48,7 @@ export async function sqliteGround(workers: number): Promise<Ground> {
     ttl: 600,
     recovery: 6_000,
     deadWaiter: 0,
-    faults: [busy],
+    faults: [busy, ...(disk ? [diskFull(disk, open)] : [])],
     residue: async () => {
       const look = open();
       try {
@@ -59,6 +61,31 @@ export async function sqliteGround(workers: number): Promise<Ground> {
         look.close();
       }
     },
-    stop: () => rm(folder, { recursive: true }),
+    stop: () => (disk ? disk.remove() : rm(folder, { recursive: true })),
+  };
+}
+
+function diskFull(disk: SmallDisk, open: () => Connection): Fault {
+  return {
+    name: "disk-full",
+    certain: true,
+    async strike() {
+      const side = open();
+      try {
+        // What was written to its log before could be written over.
+        side.exec("pragma wal_checkpoint(truncate)");
+        disk.fill();
+        side.exec("create table room (is_left)");
+        side.exec("drop table room");
+      } catch (error) {
+        if (/full/.test(String(error))) return async () => disk.clear();
+        disk.clear();
+        throw error;
+      } finally {
+        side.close();
+      }
+      disk.clear();
+      throw new Error("there is room left");
+    },
   };
 }

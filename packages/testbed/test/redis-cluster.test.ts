@@ -42,4 +42,24 @@ describe.runIf(isSelected("redis"))("a Redis cluster", () => {
     await cluster.nodes[1]?.server.restart({ keepData: true });
     await cluster.settle();
   });
+
+  it("promotes the replica of a master when it is let, and not while it is not", async () => {
+    const replicated = await startRedisCluster(3, { "cluster-node-timeout": "1000" }, { replicated: true });
+    try {
+      const [master, other] = replicated.nodes;
+      if (!master || !other) throw new Error();
+      await other.server.kill();
+      await new Promise((resolve) => setTimeout(resolve, 2_500));
+      expect(await replicated.masters()).toEqual([master, replicated.nodes[2]]);
+      await other.server.restart({ keepData: true });
+      await replicated.settle();
+      await replicated.promote(master);
+      expect(await replicated.masters()).toEqual([other, replicated.nodes[2], replicated.replicas[0]]);
+      await master.server.restart({ keepData: true });
+      await replicated.settle();
+      expect(await replicated.masters()).not.toContain(master);
+    } finally {
+      await replicated.stop();
+    }
+  }, 60_000);
 });
