@@ -13,6 +13,8 @@ const defaults: RedisConfig = {
   save: "",
   // What was acknowledged survives SIGKILL: it was written to the file, if not to the disk.
   appendonly: "yes",
+  // Else it puts writes off, which it acknowledges all the same, while a slow disk is being waited for.
+  appendfsync: "no",
   "repl-diskless-sync-delay": "0",
 };
 
