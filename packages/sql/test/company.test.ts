@@ -101,6 +101,36 @@ describe.each(await applications())("on $name", (place) => {
     }
   }, 30_000);
 
+  test("a reader that comes when the last one has left lets the writer that waits go first", async () => {
+    const { here, there } = await two(place);
+    const reader = claim(here, "key", 60_000, shared);
+    await ask(reader);
+    const writer = claim(there, "key");
+    expect(await ask(writer)).toBeUndefined();
+    const over = new AbortController();
+    const waiting = writer.waitTurn?.(over.signal);
+    await sleep(100);
+    await reader.release();
+    expect(await ask(claim(here, "key", 60_000, { ...shared, join: false }))).toBeUndefined();
+    over.abort();
+    await waiting;
+    expect(await ask(writer)).toBeTypeOf("bigint");
+    await writer.release();
+  });
+
+  test("whoever shares a lease and asks again gets the same token and all of its time", async () => {
+    const { here } = await two(place);
+    for (const [key, terms] of Object.entries({ readers: shared, permits: { limit: 2 } })) {
+      const claims = [1, 2].map(() => claim(here, key, 2_000, terms));
+      const tokens = [];
+      for (const each of claims) tokens.push(await ask(each));
+      await sleep(400);
+      for (const [index, each] of claims.entries()) expect(await ask(each)).toBe(tokens[index]);
+      for (const { expiresIn } of (await here.inspect(key)).holders) expect(expiresIn).toBeGreaterThan(1_700);
+      for (const each of claims) await each.release();
+    }
+  });
+
   test("a writer that waited behind readers and went leaves nothing behind that keeps readers out", async () => {
     const { application, table, here, there } = await two(place);
     const reader = claim(here, "key", 60_000, shared);
