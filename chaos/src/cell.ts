@@ -32,7 +32,7 @@ const most = 8;
 export async function runCell(ground: Ground, { nemesis, seconds }: Cell, terms: CellTerms): Promise<Tally> {
   const faults = faultsOf(ground, nemesis);
   const rounds: Tally[] = [];
-  const about = { backend: ground.name, fault: nemesis, begun: Date.now(), slows: faults[0]?.slows };
+  const about = { backend: ground.name, fault: nemesis, begun: Date.now() };
   const place = folderFor(terms.folder, ground.name, nemesis);
   for (let round = 0; round < most; round++) {
     const seed = terms.seed + round;
@@ -40,7 +40,7 @@ export async function runCell(ground: Ground, { nemesis, seconds }: Cell, terms:
     const outcome = await campaign({ ground, faults, seconds, seed, folder, defect: terms.defect });
     writeFileSync(join(folder, "violations.json"), JSON.stringify(outcome.violations, null, 1));
     for (const line of findingsOf(outcome, folder)) terms.say(line);
-    rounds.push(tallyOf(outcome, about));
+    rounds.push(tallyOf(outcome, about, faults));
     if (shortOf([sumOf(rounds)], terms).length === 0) break;
   }
   const tally = sumOf(rounds);

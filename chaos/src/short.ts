@@ -22,9 +22,13 @@ export const shortCells: Readonly<Record<string, readonly Cell[]>> = {
   ],
   "redis-quorum": [{ nemesis: "all", seconds: 20 }],
   "redis-sentinel": [{ nemesis: "promoted-behind", seconds: 20 }],
+  "redis-cluster": [{ nemesis: "all", seconds: 16 }],
   postgres: [{ nemesis: "all", seconds: 20 }],
   "postgres-for-update": [{ nemesis: "all", seconds: 16 }],
   "postgres-advisory": [{ nemesis: "all", seconds: 16 }],
+  "postgres-pgbouncer": [{ nemesis: "all", seconds: 14 }],
   mariadb: [{ nemesis: "all", seconds: 20 }],
+  "mariadb-for-update": [{ nemesis: "all", seconds: 14 }],
+  "mariadb-advisory": [{ nemesis: "all", seconds: 14 }],
   sqlite: [{ nemesis: "all", seconds: 12 }],
 };

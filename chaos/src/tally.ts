@@ -1,6 +1,7 @@
 import { recoveries } from "./checkers/recovery.js";
 import { staleWrites } from "./checkers/stale.js";
 import type { Outcome } from "./campaign.js";
+import type { Fault } from "./fault.js";
 import type { Held } from "./hold.js";
 import type { Incident } from "./incident.js";
 import type { Trial } from "./trial.js";
@@ -42,22 +43,19 @@ export interface About {
   readonly backend: string;
   readonly fault: string;
   readonly begun: number;
-  /** ms by which each fault slows answers, where it does. */
-  readonly slows?: number | undefined;
 }
 
-export function tallyOf({ trial, violations }: Outcome, about: About): Tally {
+export function tallyOf({ trial, violations }: Outcome, about: About, faults: readonly Fault[]): Tally {
   const { events, holds, held, incidents } = trial;
   const struck = incidents.filter((incident) => incident.struck);
   const announced = violations.filter((violation) => violation.announced);
-  const { slows, ...rest } = about;
   return {
-    ...rest,
+    ...about,
     seconds: ((events.at(-1)?.ts ?? 0) - (events[0]?.ts ?? 0)) / 1_000,
     attempts: holds.length,
     sections: held.length,
     injected: struck.length,
-    felt: feltOf(trial, struck, slows).length,
+    felt: feltOf(trial, struck, faults).length,
     losses: held.filter(({ told }) => told !== undefined).length,
     unknown: events.filter((event) => "phase" in event && event.phase === "info").length,
     violations: countByChecker(violations),
@@ -97,8 +95,9 @@ export function sumOf(rounds: readonly Tally[]): Tally {
   }));
 }
 
-/** Process faults are by the process's own hand; others have left a trace: trouble, a loss, a call that took as long as the fault. */
-function feltOf(trial: Trial, struck: readonly Incident[], slows: number | undefined): readonly Incident[] {
+/** Faults that see to their effect, and those that have left a trace: trouble, a loss, a call that took as long as the fault. */
+function feltOf(trial: Trial, struck: readonly Incident[], faults: readonly Fault[]): readonly Incident[] {
+  const known = new Map(faults.map((fault) => [fault.name, fault]));
   const traces = trial.events.filter(
     (event) => event.op === "trouble" || event.op === "lost" || ("phase" in event && event.phase === "info"),
   );
@@ -106,7 +105,8 @@ function feltOf(trial: Trial, struck: readonly Incident[], slows: number | undef
     gaveUp === undefined || died !== undefined ? [] : [{ from: gaveUp, to: released ?? Infinity }],
   );
   return struck.filter(({ fault, begun, healed }) => {
-    if (/^(holder|waiter|killed)-/.test(fault)) return true;
+    const { certain, slows } = known.get(fault) ?? {};
+    if (certain) return true;
     if (traces.some(({ ts }) => ts >= begun && ts <= healed + trial.ttl)) return true;
     const least = slows ?? Math.max(50, (healed - begun) / 2);
     return releases.some(({ from, to }) => from <= healed && to >= begun && to - from >= least);

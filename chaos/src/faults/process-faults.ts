@@ -8,6 +8,7 @@ import { patience } from "../plan.js";
 function blow(name: string, target: "holder" | "waiter", blowFor: (scene: Scene) => Blow): Fault {
   return {
     name,
+    certain: true,
     async strike(scene) {
       const { crew, random } = scene;
       for (const gone of crew.members.filter((member) => member.isGone)) await crew.replace(gone);
@@ -25,6 +26,7 @@ function blow(name: string, target: "holder" | "waiter", blowFor: (scene: Scene)
 /** Killed while what it asked for is on its way: that arrives when nobody is there any more, and nobody will take it back. */
 export const unheard: Fault = {
   name: "killed-unheard",
+  certain: true,
   async strike({ crew, ground, random, lasts }) {
     const member = random.pick(crew.members);
     const way = ground.ways[crew.members.indexOf(member)];
