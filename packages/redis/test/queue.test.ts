@@ -403,6 +403,35 @@ test("a dead waiter does not block those who may not tell anybody, and a living 
   expect(await took(win(claim))).toBeLessThan(15_000);
 });
 
+test("readers behind a writer that ran out enter together, whoever of them asks first", async () => {
+  const { claim } = open(redis.url);
+  const key = name();
+  await claim(key, { ttl: 200 }).tryAcquire(soon());
+  const [first, second] = [1, 2].map(() => claim(key, { mode: "shared" })) as [Claim, Claim];
+  for (const reader of [first, second]) expect(await reader.tryAcquire(soon())).toBeUndefined();
+  const told = second.waitTurn?.(AbortSignal.timeout(10_000));
+  await sleep(250);
+  expect(await first.tryAcquire(soon())).toBeTypeOf("bigint");
+  expect(await took(Promise.resolve(told))).toBeLessThan(1_000);
+  expect(await second.tryAcquire(soon())).toBeTypeOf("bigint");
+  await Promise.all([first.release(), second.release()]);
+});
+
+test("a reader that died is shown no more while others read, and who waits for them raises no token", async () => {
+  const { claim, provider } = open(redis.url);
+  const key = name();
+  const [reader, writer] = [claim(key, { mode: "shared" }), claim(key)];
+  const token = await win(reader);
+  await win(claim(key, { mode: "shared", ttl: 100 }));
+  expect((await provider.inspect(key)).holders).toHaveLength(2);
+  expect(await writer.tryAcquire(soon())).toBeUndefined();
+  expect(await writer.raise?.(token + 10n ** 9n)).toBe(false);
+  expect(await reader.raise?.(token + 10n ** 9n)).toBe(true);
+  await sleep(120);
+  expect((await provider.inspect(key)).holders.map(({ fencingToken }) => fencingToken)).toEqual([token]);
+  await Promise.all([writer.release(), reader.release()]);
+});
+
 test("a writer that died while it waited keeps no readers out while others read, and a living one behind it does", async () => {
   const [here, there] = [open(redis.url), open(redis.url)];
   const key = name();
