@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import type { Locks, Signal } from "@dlock/core";
 import { now } from "./time.js";
 
@@ -34,4 +35,14 @@ export class TurnWatch {
     clearInterval(this.#timer);
     return this.#turns.filter((turn) => from < turn && turn < to).length > 2;
   }
+}
+
+/** Before anybody else is granted the lock, whenever this process was running. */
+export function assertToldFirst(toldAt: number, grantedAt: number, turns: TurnWatch): void {
+  const late = Math.round(toldAt - grantedAt);
+  assert.equal(
+    turns.turned(grantedAt, toldAt),
+    false,
+    `the next holder was granted the lock ${late} ms before the loss was told`,
+  );
 }

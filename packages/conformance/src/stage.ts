@@ -93,11 +93,16 @@ export class Stage {
   }
 
   /** One answer, with failures that the backend calls passing ridden out. */
-  async ask(claim: Claim): Promise<FencingToken | undefined> {
+  ask(claim: Claim): Promise<FencingToken | undefined> {
+    return this.rideOut(() => within(5_000 + this.slack, claim.tryAcquire(now() + 5_000), "tryAcquire"));
+  }
+
+  /** Calls again after a failure that the backend calls passing. */
+  async rideOut<Value>(call: () => Promise<Value>): Promise<Value> {
     const end = now() + this.slack;
     for (;;) {
       try {
-        return await within(5_000 + this.slack, claim.tryAcquire(now() + 5_000), "tryAcquire");
+        return await call();
       } catch (error) {
         if (!isRetryable(error) || now() > end) throw error;
         await sleep(5);

@@ -3,6 +3,7 @@ import { laws, type Harness } from "@dlock/conformance";
 import { brokenLaws } from "./broken.js";
 import { throwsIntoTheProcess } from "./broken-claims.js";
 import { clientDefects } from "./client-defects.js";
+import { compositionDefects } from "./composition-defects.js";
 import { controls } from "./controls.js";
 import { familyDefects } from "./family-defects.js";
 import { judge, obeys, type Surprises } from "./judge.js";
@@ -17,6 +18,7 @@ const defects = Object.entries({
   ...clientDefects,
   ...sessionDefects,
   ...familyDefects,
+  ...compositionDefects,
 });
 const patience = { timeout: 300_000 };
 

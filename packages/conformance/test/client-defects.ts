@@ -35,7 +35,15 @@ export const clientDefects: Readonly<Record<string, Broken>> = {
       return modelHarness({ store, client: steps.looksThenTakes(store) });
     },
     breaks: "exclusion/crowd",
-    also: { "many ask at once": ["exclusion/first-use", "exclusion/sections"] },
+    also: {
+      "many ask at once": [
+        "exclusion/first-use",
+        "exclusion/sections",
+        "many-keys/any-order",
+        "striped/side-by-side",
+        "once/one-a-tick",
+      ],
+    },
   },
   "looks who holds, and renews in a second step": {
     harness: () => {
@@ -54,6 +62,7 @@ export const clientDefects: Readonly<Record<string, Broken>> = {
   "gives up all that its process holds": {
     harness: behind(claims.releasesAllOfItsProcess),
     breaks: "exclusion/independent-keys",
+    also: { "stripes are keys": ["striped/side-by-side"] },
   },
   "reports a remembered hold unverified": {
     harness: behind(claims.remembersItsHold),
@@ -79,6 +88,8 @@ export const clientDefects: Readonly<Record<string, Broken>> = {
         "order/place-kept",
         "order/leaver",
         "loss/told-first",
+        "striped/side-by-side",
+        "once/one-a-tick",
       ],
     },
   },
@@ -121,7 +132,15 @@ export const clientDefects: Readonly<Record<string, Broken>> = {
   "fails when many use a new key at once": {
     harness: behind(steps.failsAtFirstUse()),
     breaks: "exclusion/first-use",
-    also: { "a crowd begins with a new key": ["exclusion/crowd", "exclusion/sections"] },
+    also: {
+      "a crowd begins with a new key": [
+        "exclusion/crowd",
+        "exclusion/sections",
+        "many-keys/any-order",
+        "striped/side-by-side",
+        "once/one-a-tick",
+      ],
+    },
   },
   "executes attempts late, under an owner that it forgot": {
     harness: () => modelHarness({ store: new RunsLateAttempts(), client: claims.leavesUnansweredAttempts }),
@@ -138,6 +157,7 @@ export const clientDefects: Readonly<Record<string, Broken>> = {
         inspect: async (key) => relabelled(await provider.inspect?.(key), key),
       })),
     breaks: "input/inspect",
+    also: { "also to those who look for a leader": ["leader/seen"] },
   },
   "fails when it is closed again": {
     harness: () => withProvider((provider) => ({ ...provider, close: closesOnce(provider) })),

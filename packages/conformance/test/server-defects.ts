@@ -16,6 +16,7 @@ export const serverDefects: Readonly<Record<string, Broken>> = {
         "ownership/stranger",
         "exclusion/one-holder",
         "wake-ups/abort",
+        "reentry/one-hold",
       ],
       "so does a second release, and the release of a lost hold": ["ownership/release-twice", "loss/told-first"],
     },
@@ -25,22 +26,24 @@ export const serverDefects: Readonly<Record<string, Broken>> = {
     breaks: "leases/full",
     also: {
       "every lease is too short": ["leases/renewed", "leases/asked-again", "leases/own-ttl"],
-      "the holder trusts it for longer": ["loss/told-first", "loss/cut"],
+      "the holder trusts it for longer": ["loss/told-first", "loss/cut", "leader/vanished"],
     },
   },
   "does not restart the lease at a renewal": {
     harness: over(holds.RenewsWithoutRestarting),
     breaks: "leases/renewed",
+    also: { "a leader renews often": ["leader/vanished"] },
   },
   "measures a hold by the ttl of whoever asks": {
     harness: over(holds.MeasuresByTheAskersTtl),
     breaks: "leases/own-ttl",
+    also: { "they ask again and again, also while it is renewed": ["once/one-a-tick"] },
   },
   "counts its token only when the lock is given up": {
     harness: over(counters.CountsAtRelease),
     breaks: "tokens/expiry",
     also: {
-      "nobody gives these holds up either": ["tokens/force-release", "server/empty-restart"],
+      "nobody gives these holds up either": ["tokens/force-release", "server/empty-restart", "many-keys/lost"],
       "nor does it know of a floor": ["tokens/raise"],
     },
   },
@@ -59,6 +62,10 @@ export const serverDefects: Readonly<Record<string, Broken>> = {
         "server/empty-restart-token",
         "tokens/raise",
         "faults/client-clock",
+        "reentry/left-running",
+        "many-keys/lost",
+        "leader/terms",
+        "leader/seen",
       ],
     },
   },
@@ -83,6 +90,7 @@ export const serverDefects: Readonly<Record<string, Broken>> = {
         "ownership/released-renew",
         "tokens/force-release",
         "loss/forced",
+        "many-keys/lost",
       ],
     },
   },
@@ -94,7 +102,7 @@ export const serverDefects: Readonly<Record<string, Broken>> = {
   "gives everybody a place in line": {
     harness: over(lines.JoinsEverybody),
     breaks: "waiting/no-place",
-    also: { "core asks without joining": ["waiting/try-once"] },
+    also: { "core asks without joining": ["waiting/try-once", "once/one-a-tick", "once/dead-runner"] },
   },
   "never skips a dead head of the line": {
     harness: over(lines.WaitsForTheDead),
@@ -149,7 +157,9 @@ export const serverDefects: Readonly<Record<string, Broken>> = {
   "wakes nobody when a hold expires": {
     harness: over(lines.ForgetsToWakeAtExpiry),
     breaks: "wake-ups/expiry",
-    also: { "somebody waits behind a dead one": ["faults/dead-head", "loss/told-first", "loss/cut"] },
+    also: {
+      "somebody waits behind a dead one": ["faults/dead-head", "loss/told-first", "loss/cut", "leader/vanished"],
+    },
   },
   "remembers the first owner of a lock that was taken over": {
     harness: over(holds.RemembersTheFirstOwner),
@@ -169,6 +179,7 @@ export const serverDefects: Readonly<Record<string, Broken>> = {
         "waiting/abandoned",
         "cleanup/close",
         "input/inspect",
+        "many-keys/none",
       ],
     },
   },

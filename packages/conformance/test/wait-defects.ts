@@ -13,7 +13,12 @@ export const waitDefects: Readonly<Record<string, Broken>> = {
     harness: behind(waits.subscribesTooLate),
     breaks: "wake-ups/came-before",
     also: {
-      "a release meets a waiter that is about to listen": ["wake-ups/none-lost", "cleanup/close", "order/processes"],
+      "a release meets a waiter that is about to listen": [
+        "wake-ups/none-lost",
+        "cleanup/close",
+        "order/processes",
+        "reentry/left-running",
+      ],
     },
   },
   "waits on when it is aborted": {

@@ -14,6 +14,6 @@ export const guarantees: Guarantees = {
 /** Of the strategy `version` on any server. No residue: rows of free and of dead keys stay for a day, so that their tokens go on from there. */
 export const shared: Pick<Harness, "offers" | "timing"> = {
   offers: ["inspect", "forceRelease", "waitTurn", "raise", "downgrade"],
-  // Drivers and ninety laws share one process, on whatever machine it is.
+  // Drivers and more than a hundred laws share one process, on whatever machine it is.
   timing: { ttl: 800, slack: 800 },
 };

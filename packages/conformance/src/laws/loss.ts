@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Law } from "../law.js";
 import { later, now, sleep, stall, until, within } from "../time.js";
-import { aborted, TurnWatch } from "../signs.js";
+import { aborted, assertToldFirst, TurnWatch } from "../signs.js";
 import { hasCode } from "./codes.js";
 
 export const loss: readonly Law[] = [
@@ -142,15 +142,5 @@ export const loss: readonly Law[] = [
     },
   },
 ];
-
-/** Before anybody else is granted the lock, whenever this process was running. */
-function assertToldFirst(toldAt: number, grantedAt: number, turns: TurnWatch): void {
-  const late = Math.round(toldAt - grantedAt);
-  assert.equal(
-    turns.turned(grantedAt, toldAt),
-    false,
-    `the next holder was granted the lock ${late} ms before the loss was told`,
-  );
-}
 
 const isLost = hasCode("LOCK_LOST");
