@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Keys } from "./brief.js";
 import { checkers } from "./checkers.js";
 import { Crew, Member } from "./crew.js";
 import type { DefectName } from "./defect.js";
 import { now } from "./event.js";
+import type { Least } from "./doubts.js";
 import type { Fault } from "./fault.js";
 import type { Ground } from "./ground.js";
 import { History, readHistory } from "./history.js";
@@ -18,7 +20,9 @@ import { type Trial, trialOf, type Violation } from "./trial.js";
 export interface Terms {
   readonly ground: Ground;
   readonly faults: readonly Fault[];
+  /** At most, where `least` says what is enough. */
   readonly seconds: number;
+  readonly least?: Least | undefined;
   readonly seed: number;
   /** Where the histories go: one file per process. */
   readonly folder: string;
@@ -63,8 +67,12 @@ export async function campaign(terms: Terms): Promise<Outcome> {
   const stopLooking = await lookOut(ground, keys, record);
   let stuck = 0;
   try {
-    if (faults.length > 0) await torment({ faults, ground, crew, random, record }, now() + terms.seconds * 1_000);
-    else await new Promise((resolve) => setTimeout(resolve, terms.seconds * 1_000));
+    const end = now() + terms.seconds * 1_000;
+    const enough = (struck: number): boolean =>
+      now() >= end ||
+      (terms.least !== undefined && struck >= terms.least.faults && registers.sections >= terms.least.sections);
+    if (faults.length > 0) await torment({ faults, ground, crew, random, record }, enough);
+    else while (!enough(Number.POSITIVE_INFINITY)) await sleep(100);
     await ground.settle?.();
   } finally {
     stuck = await crew.leave();

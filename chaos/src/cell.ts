@@ -13,7 +13,10 @@ import { sumOf, type Tally, tallyOf } from "./tally.js";
 export interface Cell {
   /** Names with commas, `all` or `none`. */
   readonly nemesis: string;
+  /** Of each campaign. */
   readonly seconds: number;
+  /** The time is a limit: a campaign is over as soon as it has what the cell has to have. */
+  readonly untilFull?: boolean;
 }
 
 /** Campaigns follow each other until the cell has what it has to have. */
@@ -29,7 +32,8 @@ export interface CellTerms extends Least {
 const most = 8;
 
 /** Campaigns with one seed after the other, told and counted together. */
-export async function runCell(ground: Ground, { nemesis, seconds }: Cell, terms: CellTerms): Promise<Tally> {
+export async function runCell(ground: Ground, cell: Cell, terms: CellTerms): Promise<Tally> {
+  const { nemesis, seconds } = cell;
   const faults = faultsOf(ground, nemesis);
   const rounds: Tally[] = [];
   const about = { backend: ground.name, fault: nemesis, begun: Date.now() };
@@ -37,7 +41,8 @@ export async function runCell(ground: Ground, { nemesis, seconds }: Cell, terms:
   for (let round = 0; round < most; round++) {
     const seed = terms.seed + round;
     const folder = join(place, String(seed));
-    const outcome = await campaign({ ground, faults, seconds, seed, folder, defect: terms.defect });
+    const least = cell.untilFull ? missing(rounds, terms) : undefined;
+    const outcome = await campaign({ ground, faults, seconds, least, seed, folder, defect: terms.defect });
     writeFileSync(join(folder, "violations.json"), JSON.stringify(outcome.violations, null, 1));
     for (const line of findingsOf(outcome, folder)) terms.say(line);
     rounds.push(tallyOf(outcome, about, faults));
@@ -47,6 +52,12 @@ export async function runCell(ground: Ground, { nemesis, seconds }: Cell, terms:
   writeTally(place, tally);
   terms.say(lineOf(tally));
   return tally;
+}
+
+/** Some more: not every fault is felt. */
+function missing(rounds: readonly Tally[], { sections, faults }: Least): Least {
+  const had = { sections: 0, felt: 0, ...(rounds.length > 0 ? sumOf(rounds) : {}) };
+  return { sections: sections - had.sections, faults: Math.ceil((faults - had.felt) * 1.1) };
 }
 
 /** Throws for a name that there is not. */

@@ -9,6 +9,8 @@ export interface Fault {
   readonly forgets?: true;
   /** What it does is over at once. */
   readonly brief?: true;
+  /** It has to be longer than a hold at times to do its harm, however long that is. */
+  readonly outlasts?: true;
   /** ms by which answers are later, where nothing else shows that it took effect. */
   readonly slows?: number;
   /** Whether it took effect is seen by the fault itself, which throws when it did not. */

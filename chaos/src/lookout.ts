@@ -4,7 +4,7 @@ import type { Keys } from "./brief.js";
 import { type Event, now } from "./event.js";
 import type { Ground } from "./ground.js";
 
-const every = 200;
+const every = 400;
 
 /** Looks from the side who holds what, again and again: some of them may not know that they do. Resolves with what ends it. */
 export async function lookOut(

@@ -10,7 +10,7 @@ import { doubtsAbout, type Least, shortOf } from "./doubts.js";
 import type { Ground } from "./ground.js";
 import { inLanes } from "./lanes.js";
 import { isWhole } from "./tally.js";
-import { readTallies } from "./tallies.js";
+import { hasTally, readTallies } from "./tallies.js";
 import { writeReport } from "./report.js";
 import { leastInShort, shortCells } from "./short.js";
 
@@ -20,7 +20,7 @@ const { values } = parseArgs({
     backend: { type: "string" },
     // Names, with commas: in turn; `all`: all of them in one campaign; `each`: one after the other, and a time without any.
     nemesis: { type: "string" },
-    // Of one campaign; default: some 25 faults.
+    // Of one campaign; default: some 25 faults, or until a cell has what it has to have.
     seconds: { type: "string" },
     // What a cell has to have at least; else it goes on, with the next seed.
     sections: { type: "string" },
@@ -42,14 +42,19 @@ const least: Least = values.short
 const history = values.history ?? mkdtempSync(join(tmpdir(), "dlock-history-"));
 
 function cellsOn(ground: Ground): readonly Cell[] {
-  const seconds = Number(values.seconds ?? (55 * (ground.pace ?? ground.ttl)) / 1_000);
+  const untilFull = values.seconds === undefined && least.sections + least.faults > 0;
+  const seconds = Number(values.seconds ?? ((untilFull ? 150 : 50) * (ground.pace ?? ground.ttl)) / 1_000);
   const { nemesis = "all" } = values;
   if (values.short) {
     const cells = shortCells[ground.name] ?? [];
     return values.nemesis === undefined ? cells : cells.filter((cell) => cell.nemesis === nemesis);
   }
-  if (nemesis !== "each") return [{ nemesis, seconds }];
-  return ["none", ...faultsOn(ground).map(({ name }) => name)].map((name) => ({ nemesis: name, seconds }));
+  if (nemesis !== "each") return [{ nemesis, seconds, untilFull }];
+  return ["none", ...faultsOn(ground).map(({ name }) => name)].map((name) => ({
+    nemesis: name,
+    seconds,
+    untilFull,
+  }));
 }
 
 async function runOn(name: string): Promise<void> {
@@ -66,7 +71,7 @@ async function runOn(name: string): Promise<void> {
   try {
     const cells = cellsOn(ground);
     for (const { nemesis } of cells) faultsOf(ground, nemesis);
-    for (const cell of cells) await runCell(ground, cell, terms);
+    for (const cell of cells) if (!hasTally(history, name, cell.nemesis)) await runCell(ground, cell, terms);
   } finally {
     await ground.stop();
   }
@@ -86,7 +91,6 @@ async function main(): Promise<void> {
   const isLane = process.send !== undefined;
   if (isLane) return runOn(only);
   console.log(`seed ${seed}, histories in ${history}`);
-  const begun = Date.now();
   const controls = values.report === undefined ? [] : await runControls(history, seed);
   const args = [...process.argv.slice(2), "--seed", String(seed), "--history", history];
   const broken = names.length > 1 ? await inLanes(names, Number(values.lanes), args) : [];
@@ -95,7 +99,7 @@ async function main(): Promise<void> {
   const doubts = [...broken.map((name) => `${name}: came to no result`), ...shortOf(tallies, least)];
   if (values.report !== undefined) {
     doubts.push(...doubtsAbout(tallies, controls));
-    writeReport(values.report, { ...least, tallies, controls, seed, took: Date.now() - begun });
+    writeReport(values.report, { ...least, tallies, controls, seed });
   }
   for (const doubt of doubts) console.log(doubt);
   const passed = tallies.filter(isWhole).length;

@@ -13,13 +13,17 @@ interface Powers {
   readonly record: (event: Event) => void;
 }
 
-/** Injects one fault after the other until `end`, some shorter and some longer than a ttl. */
-export async function torment({ faults, ground, crew, random, record }: Powers, end: number): Promise<void> {
+/** Injects one fault after the other until so many that struck are enough, some shorter and some longer than a ttl. */
+export async function torment(
+  { faults, ground, crew, random, record }: Powers,
+  enough: (struck: number) => boolean,
+): Promise<void> {
   const { ttl, pace = ttl } = ground;
-  for (let id = 1; now() < end; id++) {
+  let struck = 0;
+  for (let id = 1; !enough(struck); id++) {
     await sleep(random.between(0.3, 1.3) * pace);
     const fault = random.pick(faults);
-    const lasts = fault.brief ? 20 : random.between(0.3, 2.5) * pace;
+    const lasts = fault.brief ? 20 : random.between(0.3, 2.5) * (fault.outlasts ? ttl : pace);
     const say = (phase: "invoke" | "ok" | "fail" | "healed", why?: unknown): void => {
       const reason = why instanceof Error ? { why: why.message } : {};
       record({ ts: now(), proc: "nemesis", op: "fault", phase, id, fault: fault.name, ...reason });
@@ -30,6 +34,7 @@ export async function torment({ faults, ground, crew, random, record }: Powers, 
       if (!heal) say("fail");
       else {
         say("ok");
+        struck += 1;
         await sleep(lasts);
         await persist(heal);
         say("healed");

@@ -1,5 +1,5 @@
 import { createLocks, type Guarantees } from "@dlock/core";
-import type { Keys } from "./brief.js";
+import { type Keys, limit } from "./brief.js";
 import { now } from "./event.js";
 import type { Ground } from "./ground.js";
 import type { Violation } from "./trial.js";
@@ -19,7 +19,9 @@ export async function probe(ground: Ground, keys: Keys): Promise<readonly Violat
     const all = [...keys.exclusive, ...keys.shared, ...keys.limited];
     const looks = all.map(async (key): Promise<readonly Violation[]> => {
       try {
-        const lock = await locks.acquire(key, { ttl: ground.ttl, waitTimeout: ground.recovery });
+        // The permits of those who were killed may not be over yet.
+        const terms = keys.limited.includes(key) ? { limit } : {};
+        const lock = await locks.acquire(key, { ...terms, ttl: ground.ttl, waitTimeout: ground.recovery });
         await lock.release();
         return [];
       } catch (error) {

@@ -5,13 +5,20 @@ type Take = Omit<Extract<Event, { op: "take" }>, "ts" | "proc" | "op">;
 /** What the locks guard. The fenced one remembers the largest token it saw and refuses smaller ones; the other takes everything. */
 export class Registers {
   readonly #largest = new Map<string, bigint>();
+  readonly #holds = new Set<string>();
   readonly #record: (event: Event) => void;
 
   constructor(record: (event: Event) => void) {
     this.#record = record;
   }
 
+  /** How many came from a section of its own: readers and those with permits do not write. */
+  get sections(): number {
+    return this.#holds.size;
+  }
+
   take(take: Take): boolean {
+    this.#holds.add(take.hold);
     if (take.register === "fenced" && !this.#admits(take)) return false;
     this.#record({ ts: now(), proc: "registers", op: "take", ...take });
     return true;

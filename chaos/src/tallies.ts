@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Tally } from "./tally.js";
 
@@ -14,6 +14,11 @@ export function folderFor(root: string, backend: string, fault: string): string 
 
 export function writeTally(folder: string, tally: Tally): void {
   writeFileSync(join(folder, file), JSON.stringify(tally, null, 1));
+}
+
+/** A run that was broken off goes on with the cells that it lacks. */
+export function hasTally(root: string, backend: string, fault: string): boolean {
+  return existsSync(join(root, backend, fault, file));
 }
 
 /** Of all cells below `root`, in the order in which they were run. */

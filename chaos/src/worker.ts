@@ -98,7 +98,7 @@ class Worker {
       // Between the check and what was checked for: that is where a pause does its harm.
       if (this.#strike?.target === "holder") await this.#hit("holder");
       if (writes) await this.#write(hold, key, lock);
-      await sleep(Math.min(this.#random.between(2, 40), Math.max(0, end - now())));
+      await sleep(Math.min(this.#random.between(5, 100), Math.max(0, end - now())));
     } while (now() < end && !lock.signal.aborted && !this.#leaving);
   }
 

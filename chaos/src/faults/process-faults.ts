@@ -5,10 +5,16 @@ import type { Fault, Scene } from "../fault.js";
 import { patience } from "../plan.js";
 
 /** A worker strikes itself, in the middle of a section or while it waits. */
-function blow(name: string, target: "holder" | "waiter", blowFor: (scene: Scene) => Blow): Fault {
+function blow(
+  name: string,
+  target: "holder" | "waiter",
+  blowFor: (scene: Scene) => Blow,
+  more: Partial<Fault> = {},
+): Fault {
   return {
     name,
     certain: true,
+    ...more,
     async strike(scene) {
       const { crew, random } = scene;
       for (const gone of crew.members.filter((member) => member.isGone)) await crew.replace(gone);
@@ -43,9 +49,9 @@ export const unheard: Fault = {
 };
 
 export const processFaults: readonly Fault[] = [
-  blow("holder-paused", "holder", () => ({ how: "stop" })),
+  blow("holder-paused", "holder", () => ({ how: "stop" }), { outlasts: true }),
   blow("holder-killed", "holder", () => ({ how: "kill" })),
-  blow("holder-blocked", "holder", ({ lasts }) => ({ how: "block", ms: lasts })),
-  blow("waiter-paused", "waiter", () => ({ how: "stop" })),
+  blow("holder-blocked", "holder", ({ lasts }) => ({ how: "block", ms: lasts }), { outlasts: true }),
+  blow("waiter-paused", "waiter", () => ({ how: "stop" }), { outlasts: true }),
   blow("waiter-killed", "waiter", () => ({ how: "kill" })),
 ];

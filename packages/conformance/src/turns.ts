@@ -29,7 +29,7 @@ export async function served(stage: Stage, claim: Claim, patience: number, what:
 export async function outlasts(stage: Stage, claim: Claim, end: number, lifetime: number): Promise<void> {
   const last = now() + lifetime + stage.slack;
   // Core trusts a lease for 1 % and 2 ms less than its ttl: as much may the clocks differ.
-  for (const sure = end - lifetime / 100 - 2; now() < sure; await sleep(5)) {
+  for (const sure = end - lifetime / 100 - 2; now() < sure; await sleep(Math.min(5, sure - now()))) {
     const token = await stage.ask(claim);
     if (token !== undefined) return assert.ok(now() >= sure, `given away ${Math.round(sure - now())} ms too early`);
   }
