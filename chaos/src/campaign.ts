@@ -34,7 +34,7 @@ export interface Outcome {
   readonly violations: readonly Violation[];
 }
 
-const loops = 8;
+const loops = 4;
 
 /** Workers and a nemesis on one backend for so many seconds, and what the checkers say to it. */
 export async function campaign(terms: Terms): Promise<Outcome> {
@@ -93,7 +93,7 @@ function keysFor(modes: readonly string[]): Keys {
   const some = (kind: string, count: number): string[] =>
     Array.from({ length: count }, (_, n) => `${name}-${kind}${n}`);
   return {
-    exclusive: some("x", 12),
+    exclusive: some("x", 6),
     shared: modes.includes("shared") ? some("s", 2) : [],
     limited: modes.includes("semaphore") ? some("l", 2) : [],
   };
