@@ -154,6 +154,22 @@ describe("recovery", () => {
     ];
     expect(recovery(trial(events))).toEqual([]);
   });
+
+  test("takes too long also by the time between faults", () => {
+    const next = fault("server-killed", 300, 600, 2);
+    const grant = (from: number) => stay({ ...second, from, until: from + 100 });
+    const events = [...waits, ...fault("server-killed", 50, 100), ...next];
+    expect(recovery(trial([...events, ...grant(1_390)]))).toEqual([]);
+    expect(recovery(trial([...events, ...grant(1_410)]))).toMatchObject([{ at: 100 }]);
+  });
+
+  test("takes too long when nobody gets it any more", () => {
+    const givesUp = (at: number) =>
+      story([at, "a", { op: "acquire", phase: "fail", hold: "a0", key: "k", why: "late" }]);
+    const events = [...waits, ...fault("server-killed", 50, 100)];
+    expect(recovery(trial([...events, ...givesUp(1_110)]))).toMatchObject([{ at: 100 }]);
+    expect(recovery(trial([...events, ...givesUp(1_090)]))).toEqual([]);
+  });
 });
 
 describe("fairness", () => {

@@ -5,7 +5,7 @@ import type { Trial, Violation } from "../trial.js";
 export interface Recovery {
   readonly key: string;
   readonly incident: Incident;
-  /** ms from the end of the fault to the first grant to somebody who waited then. */
+  /** ms from the end of the fault to the first grant to somebody who waited then, or as long as somebody tried. */
   readonly took: number;
 }
 
@@ -16,18 +16,19 @@ export function recoveries({ holds, incidents }: Trial): readonly Recovery[] {
     const granted = ofKey
       .flatMap(({ granted: at }) => (at === undefined ? [] : [at]))
       .toSorted((one, other) => one - other);
+    const last = ofKey.reduce((latest, hold) => Math.max(latest, triedUntil(hold)), 0);
     return ended.flatMap((incident) => {
       if (!ofKey.some((hold) => pendingAt(hold, incident.healed))) return [];
-      const first = granted.find((at) => at > incident.healed);
-      return first === undefined ? [] : [{ key: String(ofKey[0]?.key), incident, took: first - incident.healed }];
+      const first = granted.find((at) => at > incident.healed) ?? last;
+      return [{ key: String(ofKey[0]?.key), incident, took: first - incident.healed }];
     });
   });
 }
 
-/** Keys that could not be had within the bound after a fault, or not at all when everything was over. */
+/** Keys that could not be had within the bound after a fault. The time in which other faults were under way does not count. */
 export function recovery(trial: Trial): readonly Violation[] {
   return recoveries(trial)
-    .filter(({ took, incident }) => took > trial.recovery && !disturbed(trial, incident, took))
+    .filter(({ took, incident }) => took - disturbed(trial, incident, took) > trial.recovery)
     .map(({ key, incident, took }) => ({
       checker: "recovery",
       key,
@@ -38,8 +39,15 @@ export function recovery(trial: Trial): readonly Violation[] {
     }));
 }
 
-function disturbed({ incidents }: Trial, { id, healed }: Incident, took: number): boolean {
-  return incidents.some((other) => other.id !== id && other.begun < healed + took && other.healed > healed);
+/** ms: faults come one after the other. */
+function disturbed({ incidents }: Trial, { id, healed }: Incident, took: number): number {
+  return incidents
+    .filter((other) => other.id > id)
+    .reduce((sum, other) => sum + Math.max(0, Math.min(other.healed, healed + took) - other.begun), 0);
+}
+
+function triedUntil({ resolved, refused, died, invoked }: Hold): number {
+  return resolved ?? refused ?? died ?? invoked;
 }
 
 function pendingAt(hold: Hold, at: number): boolean {
