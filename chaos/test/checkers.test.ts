@@ -126,6 +126,14 @@ describe("a loss", () => {
     expect(told(trial([...lost(320), ...story([260, "a", { op: "stall", from: 200 }])]))).toHaveLength(1);
   });
 
+  test("of a permit is told before there would be one too many", () => {
+    const permit = (hold: string, token: number, until: number, told?: number) =>
+      stay({ hold, token, from: token, until, limit: 2, ...(told === undefined ? {} : { told }) });
+    const others = [...permit("b1", 101, 900), ...permit("c1", 300, 900)];
+    expect(told(trial([...permit("a1", 100, 250, 299), ...others]))).toEqual([]);
+    expect(told(trial([...permit("a1", 100, 250, 320), ...others]))).toMatchObject([{ holds: ["a1", "c1"] }]);
+  });
+
   test("is nobody's when its process was killed", () => {
     expect(told(trial([...lost(undefined), ...story([280, "a", { op: "end", how: "killed" }])]))).toEqual([]);
   });

@@ -12,16 +12,23 @@ interface Stall {
 /** Losses that were told after the next holder was granted the lock, although the event loop of the loser ran. */
 export function told(trial: Trial): readonly Violation[] {
   const stalls = stallsOf(trial);
-  return byKey(trial.held).flatMap((held) =>
-    held.flatMap((next, n) => {
-      const before = held
-        .slice(Math.max(0, n - 20), n)
-        .filter((hold) => conflict(hold, next) && over(hold) > next.granted);
-      return before
-        .filter((loser) => over(loser) > dueBy(stalls.get(loser.proc) ?? [], next.granted))
-        .map((loser) => late(trial, loser, next));
-    }),
-  );
+  return byKey(trial.held).flatMap((held) => {
+    let present: readonly Held[] = [];
+    return held.flatMap((next) => {
+      present = present.filter((hold) => over(hold) > next.granted);
+      const unaware = present.filter((hold) => over(hold) > dueBy(stalls.get(hold.proc) ?? [], next.granted));
+      present = [...present, next];
+      return losersTo(next, unaware).map((loser) => late(trial, loser, next));
+    });
+  });
+}
+
+/** Who cannot have the lock beside `next`; where others may have it too, those whose time was over first. */
+function losersTo(next: Held, present: readonly Held[]): readonly Held[] {
+  if (next.limit === 1) return present.filter((hold) => conflict(hold, next));
+  return present
+    .toSorted((one, other) => one.certain - other.certain)
+    .slice(0, Math.max(0, present.length - next.limit + 1));
 }
 
 /** When it was over for its holder: by being told, by its own doing, or by the end of its process. */
