@@ -98,15 +98,20 @@ export function sumOf(rounds: readonly Tally[]): Tally {
 /** Faults that see to their effect, and those that have left a trace: trouble, a loss, a call that took as long as the fault. */
 function feltOf(trial: Trial, struck: readonly Incident[], faults: readonly Fault[]): readonly Incident[] {
   const known = new Map(faults.map((fault) => [fault.name, fault]));
-  const traces = trial.events.filter(
-    (event) => event.op === "trouble" || event.op === "lost" || ("phase" in event && event.phase === "info"),
-  );
+  const certain = new Map(trial.holds.map((hold) => [hold.id, hold.certain]));
+  const traces = trial.events.filter((event) => {
+    if (event.op === "trouble") return true;
+    if (event.op === "acquire") return event.phase === "info";
+    // Some holds are not renewed: that they run out is no trace.
+    const isLoss = event.op === "lost" || (event.op === "release" && event.phase === "info");
+    return isLoss && event.ts < (certain.get(event.hold) ?? 0);
+  });
   const releases = trial.holds.flatMap(({ gaveUp, released, died }) =>
     gaveUp === undefined || died !== undefined ? [] : [{ from: gaveUp, to: released ?? Infinity }],
   );
   return struck.filter(({ fault, begun, healed }) => {
-    const { certain, slows } = known.get(fault) ?? {};
-    if (certain) return true;
+    const { certain: seen, slows } = known.get(fault) ?? {};
+    if (seen) return true;
     if (traces.some(({ ts }) => ts >= begun && ts <= healed + trial.ttl)) return true;
     const least = slows ?? Math.max(50, (healed - begun) / 2);
     return releases.some(({ from, to }) => from <= healed && to >= begun && to - from >= least);

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { isWhole, sumOf } from "../src/tally.js";
+import { isWhole, sumOf, tallyOf } from "../src/tally.js";
+import { fault, stay, story, trial } from "./story.js";
 import { tally } from "./tally.js";
 
 test("rounds of one cell are added up, their worst times are kept", () => {
@@ -20,4 +21,17 @@ test("rounds of one cell are added up, their worst times are kept", () => {
 test("only what the guarantees announce leaves a cell whole", () => {
   expect(isWhole(tally({ violations: { overlap: 2 }, announced: 2 }))).toBe(true);
   expect(isWhole(tally({ violations: { overlap: 2, stale: 1 }, announced: 2 }))).toBe(false);
+});
+
+test("a fault is felt by trouble and by a hold that ends before its time, not by one that ran out", () => {
+  const felt = (...events: ReturnType<typeof story>) =>
+    tallyOf(
+      { trial: trial([...fault("link-cut", 100, 160), ...events]), violations: [] },
+      { backend: "redis", fault: "link-cut", begun: 0 },
+      [],
+    ).felt;
+  const hold = { hold: "a1", token: 1, from: 50, until: 150 };
+  expect(felt(...stay({ ...hold, told: 151 }))).toBe(0);
+  expect(felt(...stay({ ...hold, told: 140 }))).toBe(1);
+  expect(felt(...story([110, "a", { op: "trouble", what: "no answer" }]))).toBe(1);
 });
