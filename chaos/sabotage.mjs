@@ -1,6 +1,6 @@
 // Deletes one line on which safety rests, on a copy of everything, runs the part of the short version that is about it there, and says
 // which checker noticed.
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -88,6 +88,14 @@ const lines = [
   },
 ];
 
+/** What the checkers found that no guarantee announces, by checker. */
+function unannounced(file) {
+  if (!existsSync(file)) return "";
+  const { violations, announcedBy } = JSON.parse(readFileSync(file, "utf8"));
+  const counts = Object.entries(violations).map(([checker, count]) => [checker, count - (announcedBy[checker] ?? 0)]);
+  return counts.flatMap(([checker, count]) => (count > 0 ? [`${checker} ${count}`] : [])).join(", ");
+}
+
 const copy = mkdtempSync(join(tmpdir(), "dlock-sabotage-"));
 let missed = 0;
 try {
@@ -102,12 +110,14 @@ try {
       broken = broken.replace(line, () => instead);
     }
     writeFileSync(path, broken);
-    const args = ["--short", "--backend", backend, "--nemesis", nemesis, "--seed", values.seed];
+    const history = join(copy, "history");
+    const args = ["--short", "--backend", backend, "--nemesis", nemesis, "--seed", values.seed, "--history", history];
     const program = [join(copy, "chaos/dist/main.js"), ...args];
     const { status, stdout, stderr } = spawnSync(process.execPath, program, { encoding: "utf8" });
     writeFileSync(path, whole);
-    const found = /VIOLATIONS (.*)/.exec(stdout)?.[1];
-    const noticed = status === 1 && found !== undefined;
+    const found = status === 1 ? unannounced(join(history, backend, nemesis, "tally.json")) : "";
+    rmSync(history, { recursive: true, force: true });
+    const noticed = found !== "";
     if (!noticed) missed += 1;
     console.log(`${name} (${backend} × ${nemesis}): ${noticed ? found : `NOT NOTICED\n${stderr}${stdout}`}`);
   }
