@@ -89,7 +89,11 @@ async function main(): Promise<void> {
   const [only = ""] = names;
   // A lane of a run that has several, which counts.
   const isLane = process.send !== undefined;
-  if (isLane) return runOn(only);
+  if (isLane) {
+    // Nobody reads what comes of it any more.
+    process.once("disconnect", () => process.exit(1));
+    return runOn(only);
+  }
   console.log(`seed ${seed}, histories in ${history}`);
   const controls = values.report === undefined ? [] : await runControls(history, seed);
   const args = [...process.argv.slice(2), "--seed", String(seed), "--history", history];

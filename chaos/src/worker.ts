@@ -143,7 +143,8 @@ class Worker {
 }
 
 function say(report: Report): void {
-  process.send?.(report);
+  // Nobody may be there any more: then its end is near.
+  process.send?.(report, () => {});
 }
 
 async function main(): Promise<void> {
