@@ -34,11 +34,12 @@ A row is repeated with \`npm run chaos -- --backend … --nemesis … --sections
 
 ## How to read the tables
 
-_Sections_ were entered with the lock held. _Faults_ were injected, _felt_ are those that left a trace: a process that struck itself, a failed or late call, a loss. _Told_ is the longest time from a fault to the
-signal of a hold that was lost to it; _recovered_ the longest time from the end of a fault to the next grant of a key that was waited for. _Losses_ were told to their holders, _unknown_ are calls whose outcome nobody
+_Sections_ were entered with the lock held. _Faults_ were injected, _felt_ are those that left a trace: a process that struck itself, a failed or late call, a hold that ended before its time. _Told_ is the longest time from a fault to the
+signal of a hold that was lost to it, or ran out meanwhile: some are not renewed, on purpose; _recovered_ the longest time from the end of a fault to the next grant of a key that was waited for. _Losses_ were told to their holders, _unknown_ are calls whose outcome nobody
 knows. _Unfenced_ is what a resource that knows no tokens took from a holder that was none any more, _refused_ what the fenced one did not take: a lock alone does not save the first one, and no lock can.
-_Violations_ names the checkers (see \`chaos/README.md\`); those marked † are announced: the backend forgot what it had acknowledged, as its guarantees say it may. The fencing token caught all of them, or \`stale\` would be listed.
-
+_Violations_ names the checkers (see \`chaos/README.md\`); those marked † are announced: the backend forgot what it had acknowledged, as its guarantees say it may.
+Who stands in line is followed where no fault is near, so \`fairness\` is judged by the rows without one.
+${expected(tallies)}
 ${backends.map((backend) => table(backend, tallies)).join("\n")}
 ## What the checkers find when they should
 
@@ -49,6 +50,23 @@ ${lines([
   ["---", "---"],
   ...controls.map(({ defect, noticed }) => [defect, noticed.length > 0 ? noticed.join(", ") : "**none**"]),
 ])}
+`;
+}
+
+/** The honest red cells: what it costs that a backend forgets, and what tokens make of it. */
+function expected(tallies: readonly Tally[]): string {
+  const red = tallies.filter(({ announced }) => announced > 0);
+  if (red.length === 0) return "";
+  const rows = red.map((tally) => {
+    const { backend, fault, felt, violations, unfenced } = tally;
+    return [backend, fault, felt, violationsOf(tally), unfenced, violations["stale"] ?? 0];
+  });
+  return `
+## Where a promise ended, as announced
+
+Each of these is a red cell, and expected. What the resource without tokens took from former holders, and what the fenced one did:
+
+${lines([["backend", "fault", "felt", "violations", "unfenced", "fenced"], ["---", "---", "--:", "---", "--:", "--:"], ...rows])}
 `;
 }
 

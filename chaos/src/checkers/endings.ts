@@ -1,6 +1,6 @@
 import type { Trial, Violation } from "../trial.js";
 
-/** Processes that crashed, or did not come to their end by themselves: a timer, a socket or a listener was left. */
+/** Processes that crashed, or did not come to their end by themselves: a timer or a socket was left. */
 export function endings({ events }: Trial): readonly Violation[] {
   return events.flatMap((event) => {
     if (event.op !== "end" || event.how === "killed" || event.how === "left") return [];
