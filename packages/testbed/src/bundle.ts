@@ -8,6 +8,10 @@ export class Bundle implements Omit<Link, "port"> {
     this.#links = links;
   }
 
+  get touched(): number {
+    return this.#links.reduce((sum, link) => sum + link.touched, 0);
+  }
+
   freeze(direction?: Direction): void {
     for (const link of this.#links) link.freeze(direction);
   }

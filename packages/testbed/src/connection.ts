@@ -23,6 +23,7 @@ export class Connection {
     this.#weather = weather;
     this.gone = closed(client).then(() => this.#upstream && closed(this.#upstream));
     client.on("error", () => {});
+    if (weather.frozen.requests) weather.touched += 1;
     this.notice();
   }
 
@@ -83,6 +84,7 @@ export class Connection {
   }
 
   #reply(data: Buffer): void {
+    if (this.#weather.dropping || this.#truncating) this.#weather.touched += 1;
     if (this.#weather.dropping) {
       this.#torn = true;
     } else if (this.#truncating) {

@@ -44,7 +44,9 @@ export class Lane {
   }
 
   #hold(event: Event): void {
-    this.#held.push({ event, due: performance.now() + this.#weather.delay[this.#direction] });
+    const delay = this.#weather.delay[this.#direction];
+    if (delay > 0 || this.#weather.frozen[this.#direction]) this.#weather.touched += 1;
+    this.#held.push({ event, due: performance.now() + delay });
     this.pass();
   }
 }

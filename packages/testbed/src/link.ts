@@ -3,6 +3,8 @@ export type Direction = "requests" | "replies";
 /** The way to a server, which can be disturbed; existing and new connections alike. */
 export interface Link {
   readonly port: number;
+  /** How much of what was said and who connected was held back, delayed, lost or broken off so far. */
+  readonly touched: number;
   /** Nothing arrives any more and nobody is told: sockets stay open, new connections are accepted and hang. What was sent arrives after `heal`. */
   freeze(direction?: Direction): void;
   /** Every connection breaks, new ones are refused. */

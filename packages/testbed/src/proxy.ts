@@ -23,6 +23,7 @@ export interface Weather {
   readonly frozen: Record<Direction, boolean>;
   readonly delay: Record<Direction, number>;
   dropping: boolean;
+  touched: number;
 }
 
 /** A TCP proxy on loopback. */
@@ -34,6 +35,7 @@ export class Proxy implements Link {
     frozen: { requests: false, replies: false },
     delay: { requests: 0, replies: 0 },
     dropping: false,
+    touched: 0,
   };
   #server: Server | undefined;
 
@@ -48,6 +50,10 @@ export class Proxy implements Link {
     return proxy;
   }
 
+  get touched(): number {
+    return this.#weather.touched;
+  }
+
   freeze(direction?: Direction): void {
     for (const each of directions(direction)) this.#weather.frozen[each] = true;
     this.#tell();
@@ -56,6 +62,7 @@ export class Proxy implements Link {
   cut(): void {
     this.#server?.close();
     this.#server = undefined;
+    this.#weather.touched += this.#connections.size;
     for (const connection of this.#connections) connection.break();
   }
 

@@ -234,6 +234,31 @@ describe("a proxy", () => {
     await impatient.close();
   });
 
+  it.each([
+    ["freezes", () => proxy.freeze()],
+    ["freezes replies", () => proxy.freeze("replies")],
+    ["cuts", () => proxy.cut()],
+    ["delays", () => proxy.delay(1)],
+    ["drops replies", () => proxy.dropReplies()],
+    ["truncates", () => proxy.truncate()],
+  ])("counts what it touches when it %s, and nothing else", async (_, disturb) => {
+    const one = await client();
+    one.socket.write("a");
+    await shows("<a>", one);
+    expect(proxy.touched).toBe(0);
+    disturb();
+    one.socket.write("b");
+    await expect.poll(() => proxy.touched).toBeGreaterThan(0);
+    proxy.heal();
+  });
+
+  it("has touched nothing where nobody spoke, and somebody who connected to a frozen one", async () => {
+    proxy.freeze();
+    expect(proxy.touched).toBe(0);
+    clients.push(new Client(proxy.port));
+    await expect.poll(() => proxy.touched).toBe(1);
+  });
+
   it("can have a server hear something else first, and only first", async () => {
     const greet = (first: Buffer) => Buffer.from(String(first).toUpperCase());
     const greeting = await Proxy.start((server.address() as AddressInfo).port, "127.0.0.1", { greet });
