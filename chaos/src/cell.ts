@@ -45,7 +45,7 @@ export async function runCell(ground: Ground, cell: Cell, terms: CellTerms): Pro
     const outcome = await campaign({ ground, faults, seconds, least, seed, folder, defect: terms.defect });
     writeFileSync(join(folder, "violations.json"), JSON.stringify(outcome.violations, null, 1));
     for (const line of findingsOf(outcome, folder)) terms.say(line);
-    rounds.push(tallyOf(outcome, about, faults));
+    rounds.push(tallyOf(outcome, about));
     if (shortOf([sumOf(rounds)], terms).length === 0) break;
   }
   const tally = sumOf(rounds);

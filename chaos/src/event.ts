@@ -47,6 +47,8 @@ export type Event =
       readonly phase: "invoke" | "ok" | "fail" | "healed";
       readonly id: number;
       readonly fault: string;
+      /** It hit nothing. */
+      readonly missed?: boolean;
       readonly why?: string;
     });
 

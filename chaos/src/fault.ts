@@ -11,15 +11,12 @@ export interface Fault {
   readonly brief?: true;
   /** It has to be longer than a hold at times to do its harm, however long that is. */
   readonly outlasts?: true;
-  /** ms by which answers are later, where nothing else shows that it took effect. */
-  readonly slows?: number;
-  /** Whether it took effect is seen by the fault itself, which throws when it did not. */
-  readonly certain?: true;
-  /** Resolves when it is in effect, with what ends it; undefined when there was nothing to strike. */
+  /** Resolves when it is in effect, with what ends it; undefined when there was nothing to strike. Rejects when it had no effect. */
   strike(scene: Scene): Promise<Heal | undefined>;
 }
 
-type Heal = () => Promise<void>;
+/** Resolves with false when it turned out that nothing was hit. */
+type Heal = () => Promise<unknown>;
 
 export interface Scene {
   readonly random: Random;

@@ -9,6 +9,8 @@ export interface Incident {
   healed: number;
   /** It was. */
   struck: boolean;
+  /** It hit nothing, as was seen when it was healed. */
+  missed: boolean;
 }
 
 export function incidentsOf(events: readonly Event[]): readonly Incident[] {
@@ -17,9 +19,13 @@ export function incidentsOf(events: readonly Event[]): readonly Incident[] {
     if (event.op !== "fault") continue;
     const { id, fault, ts, phase } = event;
     const incident = incidents.get(id);
-    if (!incident) incidents.set(id, { id, fault, begun: ts, healed: Number.POSITIVE_INFINITY, struck: false });
+    if (!incident)
+      incidents.set(id, { id, fault, begun: ts, healed: Number.POSITIVE_INFINITY, struck: false, missed: false });
     else if (phase === "ok") incident.struck = true;
-    else if (phase === "healed" || phase === "fail") incident.healed = ts;
+    else {
+      incident.healed = ts;
+      incident.missed = event.missed ?? phase === "fail";
+    }
   }
   return [...incidents.values()];
 }

@@ -24,10 +24,8 @@ export async function torment(
     await sleep(random.between(0.3, 1.3) * pace);
     const fault = random.pick(faults);
     const lasts = fault.brief ? 20 : random.between(0.3, 2.5) * (fault.outlasts ? ttl : pace);
-    const say = (phase: "invoke" | "ok" | "fail" | "healed", why?: unknown): void => {
-      const reason = why instanceof Error ? { why: why.message } : {};
-      record({ ts: now(), proc: "nemesis", op: "fault", phase, id, fault: fault.name, ...reason });
-    };
+    const say = (phase: "invoke" | "ok" | "fail" | "healed", more: { why?: string; missed?: boolean } = {}): void =>
+      record({ ts: now(), proc: "nemesis", op: "fault", phase, id, fault: fault.name, ...more });
     say("invoke");
     try {
       const heal = await fault.strike({ random, crew, ground, lasts });
@@ -36,19 +34,19 @@ export async function torment(
         say("ok");
         struck += 1;
         await sleep(lasts);
-        await persist(heal);
-        say("healed");
+        const missed = (await persist(heal)) === false;
+        say("healed", { missed });
       }
     } catch (error) {
       // The nemesis is no part of what is tested: its own trouble is said, and its fault counts for nothing.
-      say("fail", error);
+      say("fail", { why: (error as Error).message });
       await ground.settle?.();
     }
   }
 }
 
 /** A server that is started again may find that somebody has taken its port for a moment. */
-async function persist(heal: () => Promise<void>): Promise<void> {
+async function persist(heal: () => Promise<unknown>): Promise<unknown> {
   for (let failures = 0; ; failures++) {
     try {
       return await heal();

@@ -34,8 +34,8 @@ A row is repeated with \`npm run chaos -- --backend … --nemesis … --sections
 
 ## How to read the tables
 
-_Sections_ were entered with the lock held. _Faults_ were injected, _felt_ are those that left a trace: a process that struck itself, a failed or late call, a hold that ended before its time. _Told_ is the longest time from a fault to the
-signal of a hold that was lost to it, or ran out meanwhile: some are not renewed, on purpose; _recovered_ the longest time from the end of a fault to the next grant of a key that was waited for. _Losses_ were told to their holders, _unknown_ are calls whose outcome nobody
+_Sections_ were entered with the lock held. _Faults_ were injected, _felt_ are those that hit something: each sees to that itself, as by a process that struck itself, a server that is gone, bytes that were held back. _Told_ is the longest time from a fault to the
+signal of a hold that was lost to it, or ran out meanwhile: some are not renewed, on purpose; _recovered_ the longest time from the end of a fault to the next grant of a key that was waited for, also when other faults came meanwhile. _Losses_ were told to their holders, _unknown_ are calls whose outcome nobody
 knows. _Unfenced_ is what a resource that knows no tokens took from a holder that was none any more, _refused_ what the fenced one did not take: a lock alone does not save the first one, and no lock can.
 _Violations_ names the checkers (see \`chaos/README.md\`); those marked † are announced: the backend forgot what it had acknowledged, as its guarantees say it may.
 Who stands in line is followed where no fault is near, so \`fairness\` is judged by the rows without one.

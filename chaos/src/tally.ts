@@ -1,10 +1,8 @@
 import { recoveries } from "./checkers/recovery.js";
 import { staleWrites } from "./checkers/stale.js";
 import type { Outcome } from "./campaign.js";
-import type { Fault } from "./fault.js";
 import type { Held } from "./hold.js";
 import type { Incident } from "./incident.js";
-import type { Trial } from "./trial.js";
 
 /** By the name of a checker. */
 type Counts = Readonly<Record<string, number>>;
@@ -20,7 +18,7 @@ export interface Tally {
   readonly attempts: number;
   readonly sections: number;
   readonly injected: number;
-  /** Those that took effect, as the history shows. */
+  /** Those that took effect: each sees to that itself. */
   readonly felt: number;
   readonly losses: number;
   /** Attempts and releases whose outcome nobody knows. */
@@ -45,7 +43,7 @@ export interface About {
   readonly begun: number;
 }
 
-export function tallyOf({ trial, violations }: Outcome, about: About, faults: readonly Fault[]): Tally {
+export function tallyOf({ trial, violations }: Outcome, about: About): Tally {
   const { events, holds, held, incidents } = trial;
   const struck = incidents.filter((incident) => incident.struck);
   const announced = violations.filter((violation) => violation.announced);
@@ -55,7 +53,7 @@ export function tallyOf({ trial, violations }: Outcome, about: About, faults: re
     attempts: holds.length,
     sections: held.length,
     injected: struck.length,
-    felt: feltOf(trial, struck, faults).length,
+    felt: struck.filter(({ missed }) => !missed).length,
     losses: held.filter(({ told }) => told !== undefined).length,
     unknown: events.filter((event) => "phase" in event && event.phase === "info").length,
     violations: countByChecker(violations),
@@ -93,29 +91,6 @@ export function sumOf(rounds: readonly Tally[]): Tally {
     toldAfter: Math.max(one.toldAfter, other.toldAfter),
     recoveredAfter: Math.max(one.recoveredAfter, other.recoveredAfter),
   }));
-}
-
-/** Faults that see to their effect, and those that have left a trace: trouble, a loss, a call that took as long as the fault. */
-function feltOf(trial: Trial, struck: readonly Incident[], faults: readonly Fault[]): readonly Incident[] {
-  const known = new Map(faults.map((fault) => [fault.name, fault]));
-  const certain = new Map(trial.holds.map((hold) => [hold.id, hold.certain]));
-  const traces = trial.events.filter((event) => {
-    if (event.op === "trouble") return true;
-    if (event.op === "acquire") return event.phase === "info";
-    // Some holds are not renewed: that they run out is no trace.
-    const isLoss = event.op === "lost" || (event.op === "release" && event.phase === "info");
-    return isLoss && event.ts < (certain.get(event.hold) ?? 0);
-  });
-  const releases = trial.holds.flatMap(({ gaveUp, released, died }) =>
-    gaveUp === undefined || died !== undefined ? [] : [{ from: gaveUp, to: released ?? Infinity }],
-  );
-  return struck.filter(({ fault, begun, healed }) => {
-    const { certain: seen, slows } = known.get(fault) ?? {};
-    if (seen) return true;
-    if (traces.some(({ ts }) => ts >= begun && ts <= healed + trial.ttl)) return true;
-    const least = slows ?? Math.max(50, (healed - begun) / 2);
-    return releases.some(({ from, to }) => from <= healed && to >= begun && to - from >= least);
-  });
 }
 
 /** Of a hold that was there when a fault began, and was lost to it by all appearances. */

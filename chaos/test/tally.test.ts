@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { isWhole, sumOf, tallyOf } from "../src/tally.js";
-import { fault, stay, story, trial } from "./story.js";
+import { fault, story, trial } from "./story.js";
 import { tally } from "./tally.js";
 
 test("rounds of one cell are added up, their worst times are kept", () => {
@@ -23,15 +23,10 @@ test("only what the guarantees announce leaves a cell whole", () => {
   expect(isWhole(tally({ violations: { overlap: 2, stale: 1 }, announced: 2 }))).toBe(false);
 });
 
-test("a fault is felt by trouble and by a hold that ends before its time, not by one that ran out", () => {
-  const felt = (...events: ReturnType<typeof story>) =>
-    tallyOf(
-      { trial: trial([...fault("link-cut", 100, 160), ...events]), violations: [] },
-      { backend: "redis", fault: "link-cut", begun: 0 },
-      [],
-    ).felt;
-  const hold = { hold: "a1", token: 1, from: 50, until: 150 };
-  expect(felt(...stay({ ...hold, told: 151 }))).toBe(0);
-  expect(felt(...stay({ ...hold, told: 140 }))).toBe(1);
-  expect(felt(...story([110, "a", { op: "trouble", what: "no answer" }]))).toBe(1);
+test("a fault that hit nothing is injected, and not felt", () => {
+  const about = { backend: "redis", fault: "link-cut", begun: 0 };
+  const ended = story([160, "nemesis", { op: "fault", phase: "healed", id: 1, fault: "link-cut", missed: true }]);
+  const missed = [...fault("link-cut", 100, 160).filter((event) => event.ts < 160), ...ended];
+  const events = [...missed, ...fault("link-cut", 200, 260, 2)];
+  expect(tallyOf({ trial: trial(events), violations: [] }, about)).toMatchObject({ injected: 2, felt: 1 });
 });

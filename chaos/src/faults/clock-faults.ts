@@ -14,7 +14,6 @@ export function clockFaults(watched: Watched): readonly Fault[] {
   // It ends leases early, as is documented: a bit, or all of them. Whatever was granted then is over late when it is set right.
   const forward: Fault = {
     name: "clock-forward",
-    certain: true,
     forgets: true,
     async strike({ ground, random }) {
       const ms = random.pick([random.between(0.5, 4) * ground.ttl, hour]);
@@ -25,7 +24,6 @@ export function clockFaults(watched: Watched): readonly Fault[] {
   // It ends nothing, and stays. By little: the locks of those who died last as much longer.
   const back: Fault = {
     name: "clock-back",
-    certain: true,
     brief: true,
     async strike({ ground, random }) {
       await move(watched, -random.between(0.2, 0.3) * ground.ttl);
@@ -39,7 +37,6 @@ export function clockFaults(watched: Watched): readonly Fault[] {
 export function idleClockFaults(server: Server, pick: () => Promise<Watched>): readonly Fault[] {
   const by = (name: string, ms: number): Fault => ({
     name,
-    certain: true,
     async strike() {
       const watched = await pick();
       await move(watched, ms);

@@ -4,17 +4,25 @@ import type { Way } from "../ground.js";
 
 const delay = 60;
 
+/** Resolves with whether anything was there that it could touch. */
+function healed(ways: readonly Way[], before: number): boolean {
+  for (const way of ways) way.heal();
+  return touchedOf(ways) > before;
+}
+
+function touchedOf(ways: readonly Way[]): number {
+  return ways.reduce((sum, way) => sum + way.touched, 0);
+}
+
 /** To the link of one worker or to all of them. */
-function link(name: string, disturb: (way: Way) => void, more: Partial<Fault> = {}): Fault {
+function link(name: string, disturb: (way: Way) => void): Fault {
   return {
     name,
-    ...more,
     async strike({ ground, random }) {
       const ways = random.chance(0.5) ? ground.ways : [random.pick(ground.ways)];
+      const before = touchedOf(ways);
       for (const way of ways) disturb(way);
-      return async () => {
-        for (const way of ways) way.heal();
-      };
+      return async () => healed(ways, before);
     },
   };
 }
@@ -28,10 +36,9 @@ const lateThenFrozen: Fault = {
     const ways = ground.ways.filter((way) => way !== spared);
     for (const way of ways) way.delay(ground.ttl / 6, "replies");
     await sleep(ground.ttl);
+    const before = touchedOf(ways);
     for (const way of ways) way.freeze();
-    return async () => {
-      for (const way of ways) way.heal();
-    };
+    return async () => healed(ways, before);
   },
 };
 
@@ -41,7 +48,7 @@ export const linkFaults: readonly Fault[] = [
   link("requests-frozen", (way) => way.freeze("requests")),
   link("replies-frozen", (way) => way.freeze("replies")),
   link("replies-dropped", (way) => way.dropReplies()),
-  link("reply-truncated", (way) => way.truncate(), { brief: true }),
+  link("reply-truncated", (way) => way.truncate()),
   lateThenFrozen,
-  link("link-slow", (way) => way.delay(delay), { slows: delay }),
+  link("link-slow", (way) => way.delay(delay)),
 ];

@@ -13,7 +13,6 @@ function blow(
 ): Fault {
   return {
     name,
-    certain: true,
     ...more,
     async strike(scene) {
       const { crew, random } = scene;
@@ -32,7 +31,6 @@ function blow(
 /** Killed while what it asked for is on its way: that arrives when nobody is there any more, and nobody will take it back. */
 export const unheard: Fault = {
   name: "killed-unheard",
-  certain: true,
   async strike({ crew, ground, random, lasts }) {
     const member = random.pick(crew.members);
     const way = ground.ways[crew.members.indexOf(member)];

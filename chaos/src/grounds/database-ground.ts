@@ -47,8 +47,9 @@ export function databaseGround(
       name: "sessions-terminated",
       brief: true,
       async strike() {
-        for (const { id } of await database.sessions()) await database.terminate(id);
-        return async () => {};
+        const sessions = await database.sessions();
+        for (const { id } of sessions) await database.terminate(id);
+        return async () => sessions.length > 0;
       },
     };
     const emptied: Fault = {
@@ -56,8 +57,14 @@ export function databaseGround(
       forgets: true,
       brief: true,
       async strike() {
-        for (const table of await database.query(tables)) await database.query(`delete from ${String(table["name"])}`);
-        return async () => {};
+        let holds = 0;
+        for (const table of await database.query(tables)) {
+          const name = String(table["name"]);
+          if (/_(leases|holders)$/.test(name))
+            holds += (await database.query(`select claim from ${name} where claim <> ''`)).length;
+          await database.query(`delete from ${name}`);
+        }
+        return async () => holds > 0;
       },
     };
     const shows = async (): Promise<number> => Number((await database.query(clock))[0]?.["ms"]);

@@ -6,7 +6,7 @@ interface Side {
 /** All keys, without the fence counters (at most one per slot, and they stay), and connections of clients but ourselves, replicas and sentinels. */
 export async function redisResidue(servers: readonly Side[]): Promise<readonly string[]> {
   const looks = servers.map(async (server) => {
-    const keys = (await server.keys("*")).filter((key) => !key.endsWith("}:dlock:fence"));
+    const keys = (await server.keys("*")).filter((key) => !isFence(key));
     const clients = String(await server.client("LIST")).split("\n");
     return [
       ...keys,
@@ -14,4 +14,9 @@ export async function redisResidue(servers: readonly Side[]): Promise<readonly s
     ];
   });
   return (await Promise.all(looks)).flat();
+}
+
+/** They stay. */
+export function isFence(key: string): boolean {
+  return key.endsWith("}:dlock:fence");
 }

@@ -30,7 +30,6 @@ export async function sqliteGround(workers: number): Promise<Ground> {
   /** Another program writes, and takes its time. */
   const busy: Fault = {
     name: "busy",
-    certain: true,
     async strike() {
       const writer = open();
       writer.exec("begin immediate");
@@ -68,7 +67,6 @@ export async function sqliteGround(workers: number): Promise<Ground> {
 function diskFull(disk: SmallDisk, open: () => Connection): Fault {
   return {
     name: "disk-full",
-    certain: true,
     async strike() {
       const side = open();
       try {

@@ -39,10 +39,12 @@ export async function zookeeperGround(workers: number): Promise<Ground> {
     async strike({ random }) {
       const [leader, followers] = [await ensemble.leader(), await ensemble.followers()];
       const between = ensemble.between(leader, random.pick(followers));
+      const before = between.touched;
       between.freeze();
       return async () => {
         between.heal();
         await ensemble.settle();
+        return between.touched > before;
       };
     },
   };
