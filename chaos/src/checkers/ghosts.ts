@@ -7,11 +7,12 @@ const slack = 200;
 
 /** Holds that somebody from the side saw long after they were given up, refused, or left behind by a process that was killed. */
 export function ghosts(trial: Trial): readonly Violation[] {
+  // There whoever drew the last token is shown for as long as anybody has the lock, also who has not drawn one yet.
+  if (trial.guarantees.alive === "connection") return [];
   const holds = new Map(trial.holds.map((hold) => [hold.id, hold]));
   const since = new Map<string, number>();
   const known = new Set<string>();
   const troubled = new Map<string, number>();
-  const doubtful = doubtfulIn(trial);
   return trial.events.flatMap((event) => {
     if (event.op === "trouble") troubled.set(event.proc, event.ts);
     const hold = event.op === "seen" && !known.has(event.hold) ? holds.get(event.hold) : undefined;
@@ -21,31 +22,11 @@ export function ghosts(trial: Trial): readonly Violation[] {
     if (event.asked < mayLast(trial, hold, first)) return [];
     // Who gives up what it cannot reach has to go on trying.
     if (event.asked < (troubled.get(hold.proc) ?? 0) + requestLasts(trial)) return [];
-    if (doubtful.some((other) => other.key === event.key && other.from < event.ts && other.to > event.asked)) return [];
     known.add(hold.id);
     const what = `${hold.id} was seen to hold it ${(event.asked - endOf(hold)).toFixed(0)} ms after its end`;
     // A server that takes over may be behind, and then has the line of an earlier time.
     const announced = mayBeForgotten(trial, hold.invoked, event.ts);
     return [{ checker: "ghosts", key: event.key, at: event.ts, what, holds: [hold.id], announced }];
-  });
-}
-
-interface Doubt {
-  readonly key: string;
-  readonly from: number;
-  readonly to: number;
-}
-
-/** Where a lock lives by a connection, whoever drew the last token is shown while somebody has it who drew none, and nobody knows of. */
-function doubtfulIn(trial: Trial): readonly Doubt[] {
-  if (trial.guarantees.alive !== "connection") return [];
-  const unknown = new Set(
-    trial.events.flatMap((event) => (event.op === "acquire" && event.phase === "info" ? [event.hold] : [])),
-  );
-  return trial.holds.flatMap(({ id, key, invoked, resolved, refused, died }) => {
-    const end = refused ?? died;
-    if (resolved !== undefined || end === undefined || (refused !== undefined && !unknown.has(id))) return [];
-    return [{ key, from: invoked, to: end + requestLasts(trial) }];
   });
 }
 
