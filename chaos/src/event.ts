@@ -19,6 +19,8 @@ export type Event =
       readonly phase: "invoke";
       readonly mode: LockMode;
       readonly limit: number;
+      /** ms for which it waits at most. */
+      readonly waitTimeout: number;
       /** It stands in line by itself; others of one process share a place, which they hand on. */
       readonly alone: boolean;
     })

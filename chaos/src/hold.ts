@@ -10,6 +10,8 @@ export interface Hold {
   readonly limit: number;
   readonly alone: boolean;
   readonly invoked: number;
+  /** When it has to give up by itself, if the lock is not to be had; its process may be late to notice. */
+  readonly outOfPatience: number;
   /** It waited from here on. */
   waits: number | undefined;
   /** acquire() resolved. */
@@ -46,9 +48,22 @@ export function holdsOf(events: readonly Event[]): readonly Hold[] {
 
 function begun(event: Extract<Event, { op: "acquire"; phase: "invoke" }>): Hold {
   const { hold: id, proc, key, mode, limit, alone, ts: invoked } = event;
+  const outOfPatience = invoked + event.waitTimeout;
   const open = { waits: undefined, resolved: undefined, refused: undefined, token: undefined, granted: undefined };
   const end = { told: undefined, gaveUp: undefined, released: undefined, died: undefined };
-  return { id, proc, key, mode, limit, alone, invoked, certain: Number.NEGATIVE_INFINITY, ...open, ...end };
+  return {
+    id,
+    proc,
+    key,
+    mode,
+    limit,
+    alone,
+    invoked,
+    outOfPatience,
+    certain: Number.NEGATIVE_INFINITY,
+    ...open,
+    ...end,
+  };
 }
 
 function follow(hold: Hold, event: Event): void {

@@ -8,7 +8,11 @@ export const patience = 2;
 /** What a worker tries next. */
 export interface Plan {
   readonly key: string;
-  readonly options: AcquireOptions & { readonly mode: "exclusive" | "shared"; readonly limit: number };
+  readonly options: AcquireOptions & {
+    readonly mode: "exclusive" | "shared";
+    readonly limit: number;
+    readonly waitTimeout: number;
+  };
   /** ms */
   readonly holdFor: number;
   /** It stands in line by itself, as a process of its own would. */

@@ -64,7 +64,8 @@ class Worker {
 
   async #attempt(plan: Plan, hold: string): Promise<void> {
     const { key, options, alone } = plan;
-    this.#record({ op: "acquire", phase: "invoke", hold, key, mode: options.mode, limit: options.limit, alone });
+    const { mode, limit, waitTimeout } = options;
+    this.#record({ op: "acquire", phase: "invoke", hold, key, mode, limit, waitTimeout, alone });
     let lock: Lock;
     try {
       lock = await this.#locks.acquire(key, { ...options, owner: alone ? hold : this.#brief.proc });

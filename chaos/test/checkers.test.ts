@@ -143,7 +143,16 @@ describe("recovery", () => {
   const waits = story([
     90,
     "a",
-    { op: "acquire", phase: "invoke", hold: "a0", key: "k", mode: "exclusive", limit: 1, alone: true },
+    {
+      op: "acquire",
+      phase: "invoke",
+      hold: "a0",
+      key: "k",
+      mode: "exclusive",
+      limit: 1,
+      waitTimeout: 10_000,
+      alone: true,
+    },
   ]);
 
   test("takes too long", () => {
@@ -182,7 +191,20 @@ describe("recovery", () => {
 
 describe("fairness", () => {
   const waiter = story(
-    [100, "a", { op: "acquire", phase: "invoke", hold: "a1", key: "k", mode: "exclusive", limit: 1, alone: true }],
+    [
+      100,
+      "a",
+      {
+        op: "acquire",
+        phase: "invoke",
+        hold: "a1",
+        key: "k",
+        mode: "exclusive",
+        limit: 1,
+        waitTimeout: 10_000,
+        alone: true,
+      },
+    ],
     [110, "a", { op: "wait", hold: "a1", key: "k" }],
     [900, "a", { op: "acquire", phase: "ok", hold: "a1", key: "k", token: "9" }],
   );
@@ -194,6 +216,31 @@ describe("fairness", () => {
     const guarantees = { order: "none", fencing: "always", alive: "lease" } as const;
     expect(fairness(trial(overtaking, { guarantees }))).toEqual([]);
     expect(fairness(trial([...overtaking, ...fault("link-cut", 50, 60)]))).toEqual([]);
+  });
+
+  test("ends with the patience of who waits, however late that is noticed", () => {
+    const leaver = (waitTimeout: number) =>
+      story(
+        [
+          100,
+          "a",
+          {
+            op: "acquire",
+            phase: "invoke",
+            hold: "a1",
+            key: "k",
+            mode: "exclusive",
+            limit: 1,
+            waitTimeout,
+            alone: true,
+          },
+        ],
+        [110, "a", { op: "wait", hold: "a1", key: "k" }],
+        [900, "a", { op: "acquire", phase: "fail", hold: "a1", key: "k", why: "late" }],
+      );
+    const next = stay({ ...second, from: 320, gaveUp: 400 });
+    expect(fairness(trial([...leaver(300), ...next]))).toHaveLength(1);
+    expect(fairness(trial([...leaver(200), ...next]))).toEqual([]);
   });
 
   test("does not count who came before", () => {

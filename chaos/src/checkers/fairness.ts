@@ -23,6 +23,6 @@ function overtaken(waiter: Hold, holds: readonly Hold[]): readonly Violation[] {
   return [{ checker: "fairness", key, at: Number(first.granted), what, holds: [id, first.id], announced: false }];
 }
 
-function endOf(hold: Hold): number {
-  return hold.resolved ?? hold.refused ?? Number.POSITIVE_INFINITY;
+function endOf({ resolved, refused, outOfPatience }: Hold): number {
+  return resolved ?? Math.min(refused ?? Number.POSITIVE_INFINITY, outOfPatience);
 }
