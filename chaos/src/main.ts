@@ -91,8 +91,12 @@ async function main(): Promise<void> {
   const isLane = process.send !== undefined;
   if (isLane) {
     // Nobody reads what comes of it any more.
-    process.once("disconnect", () => process.exit(1));
-    return runOn(only);
+    const orphaned = (): void => process.exit(1);
+    process.on("disconnect", orphaned);
+    await runOn(only);
+    // As long as somebody listens for it, the channel keeps the process alive.
+    process.off("disconnect", orphaned).disconnect?.();
+    return;
   }
   console.log(`seed ${seed}, histories in ${history}`);
   const controls = values.report === undefined ? [] : await runControls(history, seed);

@@ -69,6 +69,35 @@ describe("tokens", () => {
       expect(tokens(trial([...stay({ ...first, gaveUp: 200 }), ...stay({ ...second, token })]))).toHaveLength(1);
   });
 
+  test("of a hold that was forgotten before it looked are announced, unless it asked when the next one held", () => {
+    const late = (asked: number) =>
+      story(
+        [
+          asked,
+          "a",
+          {
+            op: "acquire",
+            phase: "invoke",
+            hold: "a1",
+            key: "k",
+            mode: "exclusive",
+            limit: 1,
+            waitTimeout: 9,
+            alone: true,
+          },
+        ],
+        [390, "a", { op: "acquire", phase: "ok", hold: "a1", key: "k", token: "1" }],
+        [400, "a", { op: "claim", hold: "a1", key: "k", until: 500 }],
+      );
+    const judge = (asked: number, forgetting: readonly string[]) =>
+      tokens(
+        trial([...late(asked), ...stay({ ...second, gaveUp: 350 }), ...fault("flushall", 200, 210)], { forgetting }),
+      );
+    expect(judge(98, ["flushall"])).toMatchObject([{ announced: true }]);
+    expect(judge(310, ["flushall"])).toMatchObject([{ announced: false }]);
+    expect(judge(98, [])).toMatchObject([{ announced: false }]);
+  });
+
   test("are not ordered among readers, but differ", () => {
     const reader = (hold: string, token: number) => stay({ ...first, hold, token, mode: "shared" });
     expect(tokens(trial([...reader("a1", 5), ...reader("b1", 4)]))).toEqual([]);

@@ -1,5 +1,5 @@
 import { byKey, conflict, type Held } from "../hold.js";
-import type { Trial, Violation } from "../trial.js";
+import { mayBeForgotten, type Trial, type Violation } from "../trial.js";
 
 /** Tokens that do not grow from one holder to the next; readers and permits among themselves are not ordered. */
 export function tokens(trial: Trial): readonly Violation[] {
@@ -21,13 +21,16 @@ export function tokens(trial: Trial): readonly Violation[] {
   });
 }
 
-function violation({ guarantees }: Trial, before: Held, hold: Held): Violation {
+function violation(trial: Trial, before: Held, hold: Held): Violation {
+  // It was there first, was forgotten, and came to look only when the next one held.
+  const late = hold.token < before.token && hold.invoked < before.granted;
   return {
     checker: "tokens",
     key: hold.key,
     at: hold.granted,
     what: `${hold.id} has token ${hold.token} after ${before.id} had ${before.token}`,
     holds: [before.id, hold.id],
-    announced: guarantees.fencing === "best-effort",
+    announced:
+      trial.guarantees.fencing === "best-effort" || (late && mayBeForgotten(trial, hold.invoked, hold.granted)),
   };
 }
