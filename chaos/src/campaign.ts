@@ -83,7 +83,9 @@ export async function campaign(terms: Terms): Promise<Outcome> {
   history.close();
   const forgetting = faults.filter(({ forgets }) => forgets).map(({ name }) => name);
   const { ttl, recovery, deadWaiter } = ground;
-  const trial = trialOf(readHistory(folder), { guarantees, ttl, recovery, deadWaiter, forgetting });
+  const keepingSessions = faults.filter(({ keepsSessions }) => keepsSessions).map(({ name }) => name);
+  const judgedBy = { guarantees, ttl, recovery, deadWaiter, forgetting, keepingSessions };
+  const trial = trialOf(readHistory(folder), judgedBy);
   return { trial, violations: [...checkers.flatMap((check) => check(trial)), ...after] };
 }
 

@@ -7,6 +7,8 @@ export interface Fault {
   readonly name: string;
   /** The backend may forget acknowledged holds by it, as its guarantees or its documentation say. */
   readonly forgets?: true;
+  /** While it is in effect, and again when it is over, the sessions of the dead do not age: they end by a leader's clock. */
+  readonly keepsSessions?: true;
   /** What it does is over at once. */
   readonly brief?: true;
   /** It has to be longer than a hold at times to do its harm, however long that is. */

@@ -20,6 +20,8 @@ export interface Terms {
   readonly deadWaiter: number;
   /** Names of faults by which the backend may forget what it acknowledged. */
   readonly forgetting: readonly string[];
+  /** Names of faults during which the sessions of the dead do not age, and after which they begin anew to. */
+  readonly keepingSessions: readonly string[];
 }
 
 export interface Violation {

@@ -288,6 +288,15 @@ test("a ghost is seen to hold long after its process was killed, not within its 
   expect(ghosts(trial([...events, ...seen(1_600), ...seen(2_300)]))).toHaveLength(1);
 });
 
+test("a ghost is none while its session does not age for want of a leader, and for as long as it takes from then on", () => {
+  const seen = story([3_000, "lookout", { op: "seen", hold: "a1", key: "k", asked: 3_000 }]);
+  const events = [...stay(first), ...story([300, "a", { op: "end", how: "killed" }]), ...seen];
+  const judge = (healed: number) =>
+    ghosts(trial([...events, ...fault("leader-killed", 1_000, healed)], { keepingSessions: ["leader-killed"] }));
+  expect(judge(1_700)).toEqual([]);
+  expect(judge(1_500)).toHaveLength(1);
+});
+
 test("a ghost of a process that lives is none while the backend does not answer it", () => {
   const seen = story([3_000, "lookout", { op: "seen", hold: "a1", key: "k", asked: 3_000 }]);
   const events = [

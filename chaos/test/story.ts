@@ -54,5 +54,13 @@ export function fault(name: string, begun: number, healed: number, id = 1): read
 export function trial(events: readonly Event[], terms: Partial<Terms> = {}): Trial {
   const guarantees = { order: "fifo", fencing: "unless-data-and-clock-lost", alive: "lease" } as const;
   const inOrder = events.toSorted((one, other) => one.ts - other.ts);
-  return trialOf(inOrder, { guarantees, ttl: 400, recovery: 1_000, deadWaiter: 0, forgetting: [], ...terms });
+  return trialOf(inOrder, {
+    guarantees,
+    ttl: 400,
+    recovery: 1_000,
+    deadWaiter: 0,
+    forgetting: [],
+    keepingSessions: [],
+    ...terms,
+  });
 }

@@ -22,6 +22,7 @@ export function ghosts(trial: Trial): readonly Violation[] {
     if (event.asked < mayLast(trial, hold, first)) return [];
     // Who gives up what it cannot reach has to go on trying.
     if (event.asked < (troubled.get(hold.proc) ?? 0) + requestLasts(trial)) return [];
+    if (event.asked < sessionsKept(trial, hold, event.asked) + requestLasts(trial)) return [];
     known.add(hold.id);
     const what = `${hold.id} was seen to hold it ${(event.asked - endOf(hold)).toFixed(0)} ms after its end`;
     // A server that takes over may be behind, and then has the line of an earlier time.
@@ -41,6 +42,14 @@ function mayLast(trial: Trial, hold: Hold, first: number): number {
   // Whoever is in line, also by a request that it did not live to see answered, is granted late, and is waited for a while when it is dead.
   if (hold.waits !== undefined || !late) return first + trial.ttl + trial.deadWaiter + slack;
   return first;
+}
+
+/** The last moment before `asked` at which a session that the hold may live by did not age. */
+function sessionsKept({ incidents, keepingSessions }: Trial, hold: Hold, asked: number): number {
+  const kept = incidents.filter(
+    ({ fault, begun, healed }) => keepingSessions.includes(fault) && begun < asked && healed > endOf(hold),
+  );
+  return Math.max(0, ...kept.map(({ healed }) => healed));
 }
 
 /** A request counts up to its deadline (`backendTimeout`), and what it took then ends by its ttl, if nobody can undo it. */

@@ -1,8 +1,8 @@
 import { byKey, conflict, type Held } from "../hold.js";
 import { mayBeForgotten, type Trial, type Violation } from "../trial.js";
 
-/** ms by which two timers of one turn of the event loop may be apart. */
-const turn = 6;
+/** ms by which two timers of one turn of the event loop may be apart, and a stall may be too short to be noticed. */
+const turn = 10;
 
 interface Stall {
   readonly from: number;

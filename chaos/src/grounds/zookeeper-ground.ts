@@ -14,6 +14,7 @@ export async function zookeeperGround(workers: number): Promise<Ground> {
     `zookeeper://${addresses.map(({ host, port }) => `${host}:${port}`).join(",")}`;
   const leaderKilled: Fault = {
     name: "leader-killed",
+    keepsSessions: true,
     async strike() {
       const leader = await ensemble.leader();
       await leader.server.kill();
@@ -25,6 +26,7 @@ export async function zookeeperGround(workers: number): Promise<Ground> {
   };
   const leaderPaused: Fault = {
     name: "leader-paused",
+    keepsSessions: true,
     async strike() {
       const leader = await ensemble.leader();
       await leader.server.pause();
@@ -50,6 +52,7 @@ export async function zookeeperGround(workers: number): Promise<Ground> {
   };
   const majorityLost: Fault = {
     name: "majority-lost",
+    keepsSessions: true,
     async strike({ random }) {
       const spared = random.pick(ensemble.nodes);
       const lost = ensemble.nodes.filter((node) => node !== spared);
