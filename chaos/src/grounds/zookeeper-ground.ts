@@ -1,5 +1,6 @@
 import { startZooKeeperEnsemble } from "@dlock/testbed";
 import { idleClockFaults } from "../faults/clock-faults.js";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Fault } from "../fault.js";
 import type { Ground } from "../ground.js";
 
@@ -43,6 +44,8 @@ export async function zookeeperGround(workers: number): Promise<Ground> {
       const between = ensemble.between(leader, random.pick(followers));
       const before = between.touched;
       between.freeze();
+      // Shorter than a session it does nobody any harm.
+      await sleep(sessionTimeout);
       return async () => {
         between.heal();
         await ensemble.settle();

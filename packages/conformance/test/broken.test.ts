@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { laws, type Harness } from "@dlock/conformance";
-import { brokenLaws } from "./broken.js";
+import { brokenLaws, undecidedLaws } from "./broken.js";
 import { throwsIntoTheProcess } from "./broken-claims.js";
 import { clientDefects } from "./client-defects.js";
 import { compositionDefects } from "./composition-defects.js";
@@ -26,9 +26,9 @@ describe("a provider", () => {
   // A trial is mostly waiting: many at once, whatever the runner makes of concurrency.
   const atOnce = 20;
   const verdicts = new Map<string, Surprises>();
-  const trials: readonly (readonly [string, () => Harness, readonly string[]])[] = [
-    ...defects.map(([name, defect]) => [name, defect.harness, brokenLaws(defect)] as const),
-    ...Object.entries(controls).map(([name, harness]) => [name, harness, []] as const),
+  const trials: readonly (readonly [string, () => Harness, readonly string[], readonly string[]])[] = [
+    ...defects.map(([name, defect]) => [name, defect.harness, brokenLaws(defect), undecidedLaws(defect)] as const),
+    ...Object.entries(controls).map(([name, harness]) => [name, harness, [], []] as const),
   ];
 
   beforeAll(async () => {
@@ -39,8 +39,8 @@ describe("a provider", () => {
       // All at once they would be late for each other at first.
       await new Promise((resolve) => setTimeout(resolve, 150 * worker));
       for (let trial = waiting.shift(); trial !== undefined; trial = waiting.shift()) {
-        const [name, harness, expected] = trial;
-        verdicts.set(name, await judge(harness(), expected));
+        const [name, harness, expected, undecided] = trial;
+        verdicts.set(name, await judge(harness(), expected, undecided));
       }
     };
     await Promise.all(Array.from({ length: atOnce }, work));
