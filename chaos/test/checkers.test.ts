@@ -8,10 +8,16 @@ import { stale, staleWrites } from "../src/checkers/stale.js";
 import { told } from "../src/checkers/told.js";
 import { tokens } from "../src/checkers/tokens.js";
 import { checkers } from "../src/checkers.js";
-import { fault, stay, story, trial } from "./story.js";
+import { fault, type Line, stay, story, trial } from "./story.js";
 
 const first = { hold: "a1", token: 1, from: 100, until: 500 };
 const second = { hold: "b1", token: 2, from: 300, until: 700 };
+
+/** The beginning of an attempt by a1, as a line of a story. */
+function asks(at: number, waitTimeout: number): Line {
+  const terms = { key: "k", mode: "exclusive", limit: 1, alone: true } as const;
+  return [at, "a", { op: "acquire", phase: "invoke", hold: "a1", waitTimeout, ...terms }];
+}
 
 describe("an orderly history", () => {
   const orderly = [...stay({ ...first, gaveUp: 200 }), ...stay({ ...second, gaveUp: 400 })];
@@ -72,20 +78,7 @@ describe("tokens", () => {
   test("of a hold that was forgotten before it looked are announced, unless it asked when the next one held", () => {
     const late = (asked: number) =>
       story(
-        [
-          asked,
-          "a",
-          {
-            op: "acquire",
-            phase: "invoke",
-            hold: "a1",
-            key: "k",
-            mode: "exclusive",
-            limit: 1,
-            waitTimeout: 9,
-            alone: true,
-          },
-        ],
+        asks(asked, 9),
         [390, "a", { op: "acquire", phase: "ok", hold: "a1", key: "k", token: "1" }],
         [400, "a", { op: "claim", hold: "a1", key: "k", until: 500 }],
       );
@@ -220,20 +213,7 @@ describe("recovery", () => {
 
 describe("fairness", () => {
   const waiter = story(
-    [
-      100,
-      "a",
-      {
-        op: "acquire",
-        phase: "invoke",
-        hold: "a1",
-        key: "k",
-        mode: "exclusive",
-        limit: 1,
-        waitTimeout: 10_000,
-        alone: true,
-      },
-    ],
+    asks(100, 10_000),
     [110, "a", { op: "wait", hold: "a1", key: "k" }],
     [900, "a", { op: "acquire", phase: "ok", hold: "a1", key: "k", token: "9" }],
   );
@@ -250,20 +230,7 @@ describe("fairness", () => {
   test("ends with the patience of who waits, however late that is noticed", () => {
     const leaver = (waitTimeout: number) =>
       story(
-        [
-          100,
-          "a",
-          {
-            op: "acquire",
-            phase: "invoke",
-            hold: "a1",
-            key: "k",
-            mode: "exclusive",
-            limit: 1,
-            waitTimeout,
-            alone: true,
-          },
-        ],
+        asks(100, waitTimeout),
         [110, "a", { op: "wait", hold: "a1", key: "k" }],
         [900, "a", { op: "acquire", phase: "fail", hold: "a1", key: "k", why: "late" }],
       );

@@ -3,8 +3,10 @@ import { type Terms, type Trial, trialOf } from "../src/trial.js";
 
 type Said = Event extends infer One ? (One extends Event ? Omit<One, "proc" | "ts"> : never) : never;
 
+export type Line = readonly [ts: number, proc: string, said: Said];
+
 /** A made-up history: what each process said, and when (ms). */
-export function story(...lines: readonly (readonly [ts: number, proc: string, said: Said])[]): readonly Event[] {
+export function story(...lines: readonly Line[]): readonly Event[] {
   return lines.map(([ts, proc, said]) => ({ ts, proc, ...said }) as Event);
 }
 

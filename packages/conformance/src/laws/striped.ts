@@ -20,7 +20,8 @@ export const stripedLocks: readonly Law[] = [
             counter.withAnyStripe(async (lock, part) => {
               assert.ok(!busy.has(part), "two sections run under one stripe");
               most = Math.max(most, busy.add(part).size);
-              // The first ones stay until all are in, if they get in.
+              // The first ones stay until all are in. That not all came in is told below, once everybody has left: to fail in here would
+              // leave the others waiting.
               if (round === 0) await until(() => most === stripes, stage.slack, "all stripes").catch(() => {});
               const left = stock[part] ?? 0;
               await sleep(1);
