@@ -13,6 +13,9 @@ interface Powers {
   readonly record: (event: Event) => void;
 }
 
+/** After so many faults there is time enough to see that everything is well again. */
+const calmAfter = 7;
+
 /** Injects one fault after the other until so many that struck are enough, some shorter and some longer than a ttl. */
 export async function torment(
   { faults, ground, crew, random, record }: Powers,
@@ -21,7 +24,7 @@ export async function torment(
   const { ttl, pace = ttl } = ground;
   let struck = 0;
   for (let id = 1; !enough(struck); id++) {
-    await sleep(random.between(0.3, 1.3) * pace);
+    await sleep(random.between(0.3, 1.3) * pace + (id % calmAfter === 0 ? ground.recovery : 0));
     const fault = random.pick(faults);
     const lasts = fault.brief ? 20 : random.between(0.3, 2.5) * (fault.outlasts ? ttl : pace);
     const say = (phase: "invoke" | "ok" | "fail" | "healed", more: { why?: string; missed?: boolean } = {}): void =>
