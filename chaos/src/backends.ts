@@ -9,6 +9,7 @@ import { zookeeperGround } from "./grounds/zookeeper-ground.js";
 import type { Fault } from "./fault.js";
 import { linkFaults } from "./faults/link-faults.js";
 import { processFaults, unheard } from "./faults/process-faults.js";
+import { twoAtOnce } from "./faults/together.js";
 import type { Ground, OpenGround } from "./ground.js";
 
 export const backends: Readonly<Record<string, OpenGround>> = {
@@ -31,5 +32,6 @@ export const backends: Readonly<Record<string, OpenGround>> = {
 
 /** All that can happen there. */
 export function faultsOn(ground: Ground): readonly Fault[] {
-  return [...processFaults, ...(ground.ways.length > 0 ? [unheard, ...linkFaults] : []), ...ground.faults];
+  const near = [...processFaults, ...(ground.ways.length > 0 ? [unheard, ...linkFaults] : [])];
+  return [...near, ...ground.faults, ...twoAtOnce(near, ground.faults)];
 }

@@ -5,6 +5,7 @@ import { campaign, type Outcome } from "./campaign.js";
 import type { DefectName } from "./defect.js";
 import { type Least, shortOf } from "./doubts.js";
 import type { Fault } from "./fault.js";
+import { together } from "./faults/together.js";
 import type { Ground } from "./ground.js";
 import { folderFor, writeTally } from "./tallies.js";
 import { sumOf, type Tally, tallyOf } from "./tally.js";
@@ -65,13 +66,15 @@ export function faultsOf(ground: Ground, nemesis: string): readonly Fault[] {
   const faults = faultsOn(ground);
   if (nemesis === "all") return faults;
   if (nemesis === "none") return [];
-  return nemesis.split(",").map((name) => {
+  const named = (name: string): Fault => {
     const fault = faults.find((one) => one.name === name);
     const known = faults.map((one) => one.name).join(", ");
     if (!fault)
       throw new Error(`--nemesis: there is no ${name} on ${ground.name}; there are ${known}, each, all, none`);
     return fault;
-  });
+  };
+  // `a+b`: at the same time.
+  return nemesis.split(",").map((names) => names.split("+").map(named).reduce(together));
 }
 
 function findingsOf({ violations }: Outcome, folder: string): readonly string[] {

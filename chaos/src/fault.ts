@@ -17,8 +17,12 @@ export interface Fault {
   strike(scene: Scene): Promise<Heal | undefined>;
 }
 
-/** Resolves with false when it turned out that nothing was hit. */
-type Heal = () => Promise<unknown>;
+export interface Heal {
+  /** Resolves with false when it turned out that nothing was hit. */
+  (): Promise<unknown>;
+  /** What exactly was done, where that is chosen by chance. */
+  readonly what?: string;
+}
 
 export interface Scene {
   readonly random: Random;

@@ -34,7 +34,7 @@ export async function torment(
       const heal = await fault.strike({ random, crew, ground, lasts });
       if (!heal) say("fail");
       else {
-        say("ok");
+        say("ok", heal.what === undefined ? {} : { why: heal.what });
         struck += 1;
         await sleep(lasts);
         const missed = (await persist(heal)) === false;

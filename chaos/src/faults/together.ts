@@ -1,0 +1,46 @@
+import type { Fault } from "../fault.js";
+
+/** Two faults at the same time. */
+export function together(one: Fault, other: Fault): Fault {
+  const name = `${one.name}+${other.name}`;
+  return {
+    name,
+    ...traitsOf([one, other]),
+    async strike(scene) {
+      const healOne = await one.strike(scene);
+      if (!healOne) return undefined;
+      const healOther = await other.strike(scene).catch(async (error: unknown) => {
+        await healOne();
+        throw error;
+      });
+      const hits: unknown[] = [];
+      const heal = async (): Promise<boolean> => {
+        hits.push(healOther ? await healOther() : false, await healOne());
+        return !hits.includes(false);
+      };
+      return Object.assign(heal, { what: name });
+    },
+  };
+}
+
+/** Of any of them. */
+function traitsOf(faults: readonly Fault[]): Omit<Fault, "name" | "strike"> {
+  return {
+    ...(faults.some(({ forgets }) => forgets) ? { forgets: true } : {}),
+    ...(faults.some(({ keepsSessions }) => keepsSessions) ? { keepsSessions: true } : {}),
+    ...(faults.some(({ outlasts }) => outlasts) ? { outlasts: true } : {}),
+  };
+}
+
+/** What happens to processes or links, and what happens to servers, in pairs that chance chooses. What the backend may forget by is left out: nothing is excused. */
+export function twoAtOnce(near: readonly Fault[], far: readonly Fault[]): readonly Fault[] {
+  const pool = far.filter(({ forgets }) => !forgets);
+  if (pool.length === 0) return [];
+  return [
+    {
+      name: "two-at-once",
+      ...traitsOf([...near, ...pool]),
+      strike: (scene) => together(scene.random.pick(near), scene.random.pick(pool)).strike(scene),
+    },
+  ];
+}
