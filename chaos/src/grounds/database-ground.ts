@@ -3,6 +3,7 @@ import { clockFaults, idleClockFaults } from "../faults/clock-faults.js";
 import { serverFaults } from "../faults/server-faults.js";
 import type { Fault } from "../fault.js";
 import type { Ground, OpenGround } from "../ground.js";
+import { Keeper } from "./keeper.js";
 import { sqlResidue } from "./sql-residue.js";
 
 interface Software {
@@ -42,6 +43,7 @@ export function databaseGround(
     const database = await start();
     // A server that was away is asked again at once, and not after 15 seconds.
     const pooler = pooled ? await startPgbouncer(database, { server_login_retry: "0.1" }) : undefined;
+    const keeper = pooler && new Keeper(pooler.server, "pgbouncer");
     const links = await Promise.all(Array.from({ length: workers }, () => (pooler ?? database).link()));
     const terminated: Fault = {
       name: "sessions-terminated",
@@ -78,6 +80,7 @@ export function databaseGround(
         : name === "postgres"
           ? []
           : idleClockFaults(database.server, async () => ({ server: database.server, shows }));
+    const poolerFaults = pooler ? serverFaults(() => pooler.server, { wipe: false, what: "pooler" }) : [];
     // So MySQL and MariaDB count the silence after which they end a connection, and its locks.
     const inSeconds = name !== "postgres" && strategy !== "version";
     const entry = (url: string) => ({ url, strategy });
@@ -98,8 +101,8 @@ export function databaseGround(
       // Its wait goes on in the server, and is over when a connection that is granted the lock then was silent for a ttl.
       deadWaiter: inSeconds ? 1_000 : 0,
       faults: [
-        ...serverFaults(() => database.server, { wipe: false }),
-        ...(pooler ? serverFaults(() => pooler.server, { wipe: false, what: "pooler" }) : []),
+        ...serverFaults(() => database.server, { wipe: true }),
+        ...poolerFaults.map((fault) => keeper?.spare(fault) ?? fault),
         terminated,
         ...(strategy === "version" ? [emptied] : []),
         ...clocked,
@@ -109,6 +112,7 @@ export function databaseGround(
         ...(await sqlResidue((sql) => database.query(sql), tables, micros)),
       ],
       stop: async () => {
+        await keeper?.stop();
         await pooler?.stop();
         await database.stop();
       },

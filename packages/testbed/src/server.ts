@@ -35,6 +35,11 @@ export class Server {
     return this.#place.clock;
   }
 
+  /** Whether it has not ended, of itself or by force. */
+  isRunning(): Promise<boolean> {
+    return this.#place.isRunning();
+  }
+
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<void> {
     return this.#bounded("killing", this.#place.kill());

@@ -1,0 +1,49 @@
+import type { Server } from "@dlock/testbed";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Fault } from "../fault.js";
+
+/** Starts a server again that ended by itself, as a service manager does. */
+export class Keeper {
+  readonly #server: Server;
+  readonly #what: string;
+  /** Faults that end it on purpose, and start it again. */
+  #meant = 0;
+  #over = false;
+  readonly #keeping: Promise<void>;
+
+  constructor(server: Server, what: string) {
+    this.#server = server;
+    this.#what = what;
+    this.#keeping = this.#keep();
+  }
+
+  /** The same fault; while it is in effect nothing is done against it. */
+  spare(fault: Fault): Fault {
+    return {
+      ...fault,
+      strike: async (scene) => {
+        this.#meant++;
+        const heal = await fault.strike(scene);
+        return async () => {
+          await heal?.();
+          this.#meant--;
+        };
+      },
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#over = true;
+    await this.#keeping;
+  }
+
+  async #keep(): Promise<void> {
+    for (; !this.#over; await sleep(100)) {
+      if (this.#meant > 0 || (await this.#server.isRunning())) continue;
+      const reason = (await this.#server.log()).split("\n").findLast((line) => line.includes("FATAL")) ?? "";
+      console.log(`  ${this.#what} ended by itself, and is started again: ${reason}`);
+      // It may be ended on purpose meanwhile.
+      await this.#server.restart({ keepData: true }).catch(() => {});
+    }
+  }
+}
