@@ -1,3 +1,4 @@
+import { watch } from "@dlock/testbed";
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -24,12 +25,16 @@ export class Member {
     this.#proc = brief.proc;
     this.#record = record;
     this.#child = fork(program, [JSON.stringify(brief)], { execArgv: [] });
+    // One that is stopped would not notice that its parent is gone.
+    const forget = watch({ kind: "process", pid: this.#child.pid ?? 0 });
     this.#gone = once(this.#child, "exit").then(([code, signal]) => {
+      forget();
       if (code === 0 || this.#killed) return;
       record({ ts: now(), proc: brief.proc, op: "end", how: "crashed", why: String(code ?? signal) });
     });
     this.#child.on("message", (report: Report) => {
       if (report.report === "struck") this.#struck();
+      if (report.report === "read") registers.read(report.hold);
       if (report.report === "left") this.#left = true;
       if (report.report !== "write") return;
       const { register, hold, key, token, id } = report;

@@ -28,3 +28,4 @@ export type { ZooKeeperLook } from "./zookeeper-look.js";
 export { startZooKeeperEnsemble, type ZooKeeperEnsemble } from "./zookeeper-ensemble.js";
 export type { Bundle } from "./bundle.js";
 export { provide, type Provision } from "./provide.js";
+export { watch } from "./watchdog.js";
