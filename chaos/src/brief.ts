@@ -45,6 +45,8 @@ export type Report =
   | { readonly report: "ready" | "left" }
   /** It is about to strike itself. */
   | { readonly report: "struck" }
+  /** It is in a section that writes nothing. */
+  | { readonly report: "read"; readonly hold: string }
   | {
       readonly report: "write";
       readonly id: number;

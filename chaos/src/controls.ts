@@ -17,6 +17,7 @@ const arenas: Readonly<Record<DefectName, Cell>> = {
   "blind-renewal": { nemesis: "late-then-frozen", seconds: 8 },
   "no-line": { nemesis: "none", seconds: 6 },
   "left-timer": { nemesis: "none", seconds: 3 },
+  "left-listener": { nemesis: "none", seconds: 3 },
   // The last one: what it leaves would be found by others.
   "eternal-lease": { nemesis: "holder-killed", seconds: 8 },
 };

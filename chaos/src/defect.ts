@@ -14,6 +14,7 @@ export const defectNames = [
   "no-line",
   "eternal-lease",
   "left-timer",
+  "left-listener",
 ] as const;
 export type DefectName = (typeof defectNames)[number];
 
@@ -42,6 +43,13 @@ const defects: Readonly<Record<DefectName, Defect>> = {
   "left-timer": {
     claim: () => {
       setTimeout(() => {}, 60_000);
+      return {};
+    },
+  },
+  /** A listener that nobody takes away. */
+  "left-listener": {
+    claim: () => {
+      process.setMaxListeners(0).on("exit", () => {});
       return {};
     },
   },

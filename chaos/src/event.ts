@@ -41,8 +41,12 @@ export type Event =
   | (Line & { readonly op: "stall"; readonly from: number })
   /** A failure that was ridden out, a renewal that failed. */
   | (Line & { readonly op: "trouble"; readonly what: string })
-  /** The last line of a process that kills itself, or of one that left in order. */
-  | (Line & { readonly op: "end"; readonly how: "killed" | "left" | "crashed" | "stuck"; readonly why?: string })
+  /** The last line of a process that kills itself, or of one that came to an end otherwise; `heard`: something still listens there. */
+  | (Line & {
+      readonly op: "end";
+      readonly how: "killed" | "left" | "crashed" | "stuck" | "heard";
+      readonly why?: string;
+    })
   /** By the nemesis: struck at `ts`, in effect, healed. */
   | (Line & {
       readonly op: "fault";

@@ -12,9 +12,14 @@ export class Registers {
     this.#record = record;
   }
 
-  /** How many came from a section of its own: readers and those with permits do not write. */
+  /** How many sections were entered. */
   get sections(): number {
     return this.#holds.size;
+  }
+
+  /** By a reader, or somebody with a permit. */
+  read(hold: string): void {
+    this.#holds.add(hold);
   }
 
   take(take: Take): boolean {

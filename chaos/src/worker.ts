@@ -1,4 +1,5 @@
 import { createLocks, LockBackendError, type Lock, type Locks, type LockProvider } from "@dlock/core";
+import { getEventListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Blow, Brief, Order, Report } from "./brief.js";
 import { certainty } from "./certainty.js";
@@ -19,6 +20,8 @@ class Worker {
   readonly #history: History;
   readonly #locks: Locks;
   readonly #writes = new Map<number, (accepted: boolean) => void>();
+  /** As an application has one for all it does: whoever listens to it has to stop when he is done. */
+  readonly #end = new AbortController();
   #strike: Strike | undefined;
   #leaving = false;
   #attempts = 0;
@@ -45,6 +48,15 @@ class Worker {
     stopWatching();
   }
 
+  /** Everything is closed: nobody has a reason to listen any more. */
+  checkListeners(before: number): void {
+    const [toSignal, toProcess] = [getEventListeners(this.#end.signal, "abort").length, processListeners() - before];
+    if (toSignal + toProcess > 0) {
+      const why = `${toSignal} listeners to a signal, ${toProcess} to the process`;
+      this.#record({ op: "end", how: "heard", why });
+    }
+  }
+
   hear(order: Order): void {
     if (order.order === "leave") this.#leaving = true;
     else if (order.order === "strike") this.#strike = order;
@@ -68,7 +80,11 @@ class Worker {
     this.#record({ op: "acquire", phase: "invoke", hold, key, mode, limit, waitTimeout, alone });
     let lock: Lock;
     try {
-      lock = await this.#locks.acquire(key, { ...options, owner: alone ? hold : this.#brief.proc });
+      lock = await this.#locks.acquire(key, {
+        ...options,
+        owner: alone ? hold : this.#brief.proc,
+        signal: this.#end.signal,
+      });
     } catch (error) {
       const phase = error instanceof LockBackendError ? "info" : "fail";
       this.#record({ op: "acquire", phase, hold, key, why: (error as Error).message });
@@ -87,6 +103,7 @@ class Worker {
 
   async #section({ key, holdFor, writes }: Plan, hold: string, lock: Lock): Promise<void> {
     const end = now() + holdFor;
+    if (!writes) say({ report: "read", hold });
     do {
       // Read before the check: what was certain then began no later.
       const ts = now();
@@ -143,6 +160,10 @@ class Worker {
   }
 }
 
+function processListeners(): number {
+  return process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0);
+}
+
 function say(report: Report): void {
   // Nobody may be there any more: then its end is near.
   process.send?.(report, () => {});
@@ -153,6 +174,8 @@ async function main(): Promise<void> {
   // Certainty is asked for with errors, whose traces nobody reads.
   Error.stackTraceLimit = 0;
   const history = new History(brief.folder, brief.proc);
+  // Before there are locks; our own two come later.
+  const listeners = processListeners() + 2;
   const broken: LockProvider | undefined = brief.defect && breakOn(await openBroken(brief.entry), brief.defect);
   const locks = await createLocks(broken ?? brief.entry);
   const worker = new Worker(brief, history, locks);
@@ -164,6 +187,7 @@ async function main(): Promise<void> {
   await worker.work();
   await locks.close();
   await broken?.close?.();
+  worker.checkListeners(listeners);
   say({ report: "left" });
   // What keeps it alive now is what was not closed.
   process.off("disconnect", orphaned).disconnect?.();

@@ -281,7 +281,8 @@ test("a process that crashed, or did not end by itself, is a violation; one that
   const events = story(
     [1, "a", { op: "end", how: "crashed", why: "1" }],
     [2, "b", { op: "end", how: "stuck" }],
+    [2, "d", { op: "end", how: "heard", why: "1 listeners to a signal" }],
     [3, "c", { op: "end", how: "killed" }],
   );
-  expect(endings(trial(events))).toHaveLength(2);
+  expect(endings(trial(events))).toHaveLength(3);
 });
