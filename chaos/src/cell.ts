@@ -12,7 +12,7 @@ import { sumOf, type Tally, tallyOf } from "./tally.js";
 
 /** One fault, or several in turn, on one backend: a cell of the report. */
 export interface Cell {
-  /** Names with commas, `all` or `none`. */
+  /** Names with commas or `+`, `all` or `none`. */
   readonly nemesis: string;
   /** Of each campaign. */
   readonly seconds: number;

@@ -19,7 +19,7 @@ const arenas: Readonly<Record<DefectName, Cell>> = {
   "left-timer": { nemesis: "none", seconds: 3 },
   "left-listener": { nemesis: "none", seconds: 3 },
   // The last one: what it leaves would be found by others.
-  "eternal-lease": { nemesis: "holder-killed", seconds: 8 },
+  "eternal-lease": { nemesis: "holder-killed", seconds: 24 },
 };
 
 /** Runs every defect on Redis. */

@@ -26,7 +26,8 @@ export class Member {
     this.#record = record;
     this.#child = fork(program, [JSON.stringify(brief)], { execArgv: [] });
     // One that is stopped would not notice that its parent is gone.
-    const forget = watch({ kind: "process", pid: this.#child.pid ?? 0 });
+    const { pid } = this.#child;
+    const forget = pid === undefined ? () => {} : watch({ kind: "process", pid });
     this.#gone = once(this.#child, "exit").then(([code, signal]) => {
       forget();
       if (code === 0 || this.#killed) return;
@@ -127,6 +128,8 @@ export class Crew {
   async replace(member: Member): Promise<void> {
     await member.gone();
     const place = this.#members.indexOf(member);
+    // Done already: two faults may have ended it.
+    if (place < 0) return;
     this.#members[place] = await this.#hire(place);
   }
 

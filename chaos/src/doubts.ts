@@ -7,6 +7,7 @@ export const checkerNames = [
   "stale",
   "told",
   "recovery",
+  "afterwards",
   "fairness",
   "ghosts",
   "residue",

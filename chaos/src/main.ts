@@ -18,9 +18,9 @@ const { values } = parseArgs({
   options: {
     // Names, with commas; `all`.
     backend: { type: "string" },
-    // Names, with commas: in turn; `all`: all of them in one campaign; `each`: one after the other, and a time without any.
+    // Names, with commas: in turn; `a+b`: at the same time; `all`: all of them in one campaign; `each`: one after the other, and a time without any.
     nemesis: { type: "string" },
-    // Of one campaign; default: some 25 faults, or until a cell has what it has to have.
+    // Of one campaign; default: some 15 faults, or until a cell has what it has to have.
     seconds: { type: "string" },
     // What a cell has to have at least; else it goes on, with the next seed.
     sections: { type: "string" },

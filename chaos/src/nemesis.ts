@@ -22,9 +22,11 @@ export async function torment(
   enough: (struck: number) => boolean,
 ): Promise<void> {
   const { ttl, pace = ttl } = ground;
-  let struck = 0;
+  let [struck, calm] = [0, calmAfter];
   for (let id = 1; !enough(struck); id++) {
-    await sleep(random.between(0.3, 1.3) * pace + (id % calmAfter === 0 ? ground.recovery : 0));
+    const rest = struck === calm ? ground.recovery : 0;
+    if (rest > 0) calm += calmAfter;
+    await sleep(random.between(0.3, 1.3) * pace + rest);
     const fault = random.pick(faults);
     const lasts = fault.brief ? 20 : random.between(0.3, 2.5) * (fault.outlasts ? ttl : pace);
     const say = (phase: "invoke" | "ok" | "fail" | "healed", more: { why?: string; missed?: boolean } = {}): void =>

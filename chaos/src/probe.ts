@@ -26,7 +26,7 @@ export async function probe(ground: Ground, keys: Keys): Promise<readonly Violat
         return [];
       } catch (error) {
         const what = `nobody is left, and it cannot be had within ${ground.recovery} ms: ${(error as Error).message}`;
-        return [{ checker: "recovery", key, at: now(), what, holds: [], announced: false }];
+        return [{ checker: "afterwards", key, at: now(), what, holds: [], announced: false }];
       }
     });
     return (await Promise.all(looks)).flat();

@@ -1,11 +1,11 @@
 import { createLocks, LockBackendError, type Lock, type Locks, type LockProvider } from "@dlock/core";
-import { getEventListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Blow, Brief, Order, Report } from "./brief.js";
 import { certainty } from "./certainty.js";
 import { breakOn, openBroken } from "./defect.js";
 import { type Event, now, type RegisterName } from "./event.js";
 import { History } from "./history.js";
+import { Listeners } from "./listeners.js";
 import { type Plan, planNext } from "./plan.js";
 import { Random } from "./random.js";
 import { watchStalls } from "./stalls.js";
@@ -21,13 +21,14 @@ class Worker {
   readonly #locks: Locks;
   readonly #writes = new Map<number, (accepted: boolean) => void>();
   /** As an application has one for all it does: whoever listens to it has to stop when he is done. */
-  readonly #end = new AbortController();
+  readonly #end: AbortSignal;
   #strike: Strike | undefined;
   #leaving = false;
   #attempts = 0;
   #written = 0;
 
-  constructor(brief: Brief, history: History, locks: Locks) {
+  constructor(brief: Brief, history: History, locks: Locks, end: AbortSignal) {
+    this.#end = end;
     this.#brief = brief;
     this.#random = new Random(brief.seed);
     this.#history = history;
@@ -46,15 +47,6 @@ class Worker {
     const stopWatching = watchStalls((from, ts) => this.#record({ op: "stall", from, ts }));
     await Promise.all(Array.from({ length: this.#brief.loops }, () => this.#loop()));
     stopWatching();
-  }
-
-  /** Everything is closed: nobody has a reason to listen any more. */
-  checkListeners(before: number): void {
-    const [toSignal, toProcess] = [getEventListeners(this.#end.signal, "abort").length, processListeners() - before];
-    if (toSignal + toProcess > 0) {
-      const why = `${toSignal} listeners to a signal, ${toProcess} to the process`;
-      this.#record({ op: "end", how: "heard", why });
-    }
   }
 
   hear(order: Order): void {
@@ -83,7 +75,7 @@ class Worker {
       lock = await this.#locks.acquire(key, {
         ...options,
         owner: alone ? hold : this.#brief.proc,
-        signal: this.#end.signal,
+        signal: this.#end,
       });
     } catch (error) {
       const phase = error instanceof LockBackendError ? "info" : "fail";
@@ -103,7 +95,7 @@ class Worker {
 
   async #section({ key, holdFor, writes }: Plan, hold: string, lock: Lock): Promise<void> {
     const end = now() + holdFor;
-    if (!writes) say({ report: "read", hold });
+    let entered = false;
     do {
       // Read before the check: what was certain then began no later.
       const ts = now();
@@ -113,6 +105,8 @@ class Worker {
         return;
       }
       this.#record({ op: "claim", hold, key, ts, until: ts + certain });
+      if (!entered && !writes) say({ report: "read", hold });
+      entered = true;
       // Between the check and what was checked for: that is where a pause does its harm.
       if (this.#strike?.target === "holder") await this.#hit("holder");
       if (writes) await this.#write(hold, key, lock);
@@ -160,10 +154,6 @@ class Worker {
   }
 }
 
-function processListeners(): number {
-  return process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0);
-}
-
 function say(report: Report): void {
   // Nobody may be there any more: then its end is near.
   process.send?.(report, () => {});
@@ -174,20 +164,22 @@ async function main(): Promise<void> {
   // Certainty is asked for with errors, whose traces nobody reads.
   Error.stackTraceLimit = 0;
   const history = new History(brief.folder, brief.proc);
-  // Before there are locks; our own two come later.
-  const listeners = processListeners() + 2;
-  const broken: LockProvider | undefined = brief.defect && breakOn(await openBroken(brief.entry), brief.defect);
-  const locks = await createLocks(broken ?? brief.entry);
-  const worker = new Worker(brief, history, locks);
-  process.on("message", (order: Order) => worker.hear(order));
   // A worker whose parent is gone is of no use.
   const orphaned = (): void => process.exit(1);
   process.on("disconnect", orphaned);
+  let worker: Worker | undefined;
+  process.on("message", (order: Order) => worker?.hear(order));
+  const end = new AbortController();
+  const listeners = await Listeners.of(end.signal);
+  const broken: LockProvider | undefined = brief.defect && breakOn(await openBroken(brief.entry), brief.defect);
+  const locks = await createLocks(broken ?? brief.entry);
+  worker = new Worker(brief, history, locks, end.signal);
   say({ report: "ready" });
   await worker.work();
   await locks.close();
   await broken?.close?.();
-  worker.checkListeners(listeners);
+  const left = listeners.left();
+  if (left !== undefined) history.record({ ts: now(), proc: brief.proc, op: "end", how: "heard", why: left });
   say({ report: "left" });
   // What keeps it alive now is what was not closed.
   process.off("disconnect", orphaned).disconnect?.();

@@ -28,12 +28,28 @@ test("both are in effect until both are healed", async () => {
 });
 
 test("one that hits nothing makes a miss of both", async () => {
-  for (const pair of [
+  const pairs: readonly (readonly [Fault, Fault])[] = [
     [noting("a", [], false), noting("b", [])],
     [noting("a", []), noting("b", [], false)],
     [noting("a", []), { ...noting("b", []), strike: async () => undefined }],
-  ] as const)
-    expect(await (await together(...pair).strike(scene))?.()).toBe(false);
+  ];
+  for (const pair of pairs) expect(await (await together(...pair).strike(scene))?.()).toBe(false);
+});
+
+test("one that cannot be healed at once does not keep the other from it, which is healed once", async () => {
+  const log: string[] = [];
+  let failures = 0;
+  const stubborn: Fault = {
+    name: "b",
+    strike: async () => async () => {
+      if (failures++ === 0) throw new Error("not yet");
+      log.push("b heals");
+    },
+  };
+  const heal = await together(noting("a", log), stubborn).strike(scene);
+  await expect(heal?.()).rejects.toThrow("not yet");
+  await heal?.();
+  expect(log).toEqual(["a strikes", "a heals", "b heals"]);
 });
 
 test("when the second fails the first does not stay", async () => {

@@ -1,11 +1,17 @@
 import type { Server } from "@dlock/testbed";
 import type { Fault } from "../fault.js";
 
+interface About {
+  /** What is gone when it comes back without its data; default: it does not come back like that. */
+  readonly loses?: "holds" | "tables" | undefined;
+  readonly what?: string;
+}
+
 /** What can happen to a server, whichever it is at that moment. */
 export function serverFaults(
   pick: () => Server | Promise<Server>,
-  { wipe, what = "server" }: { readonly wipe: boolean; readonly what?: string },
-): Fault[] {
+  { loses, what = "server" }: About = {},
+): readonly Fault[] {
   const down = (name: string, keepData: boolean, more: Partial<Fault> = {}): Fault => ({
     name,
     ...more,
@@ -23,5 +29,6 @@ export function serverFaults(
       return () => server.resume();
     },
   };
-  return [paused, down(`${what}-killed`, true), ...(wipe ? [down(`${what}-wiped`, false, { forgets: true })] : [])];
+  const wiped = down(`${what}-wiped`, false, loses === "holds" ? { forgets: true } : {});
+  return [paused, down(`${what}-killed`, true), ...(loses === undefined ? [] : [wiped])];
 }

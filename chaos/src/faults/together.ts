@@ -13,10 +13,21 @@ export function together(one: Fault, other: Fault): Fault {
         await healOne();
         throw error;
       });
-      const hits: unknown[] = [];
+      let missed = !healOther;
+      const left = new Set([...(healOther ? [healOther] : []), healOne]);
+      // It is called again when it fails: each is healed once, and none is left because another one cannot be.
       const heal = async (): Promise<boolean> => {
-        hits.push(healOther ? await healOther() : false, await healOne());
-        return !hits.includes(false);
+        const failures: unknown[] = [];
+        for (const one of left) {
+          try {
+            if ((await one()) === false) missed = true;
+            left.delete(one);
+          } catch (error) {
+            failures.push(error);
+          }
+        }
+        if (failures.length > 0) throw failures[0];
+        return !missed;
       };
       return Object.assign(heal, { what: name });
     },
@@ -32,7 +43,7 @@ function traitsOf(faults: readonly Fault[]): Omit<Fault, "name" | "strike"> {
   };
 }
 
-/** What happens to processes or links, and what happens to servers, in pairs that chance chooses. What the backend may forget by is left out: nothing is excused. */
+/** What happens to processes or links, and what happens to servers, in pairs that chance chooses. What the backend may forget by is left out: no overlap is excused. */
 export function twoAtOnce(near: readonly Fault[], far: readonly Fault[]): readonly Fault[] {
   const pool = far.filter(({ forgets }) => !forgets);
   if (pool.length === 0) return [];

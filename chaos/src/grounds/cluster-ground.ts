@@ -31,7 +31,7 @@ export async function clusterGround(workers: number): Promise<Ground> {
     },
   };
   // The replica is not promoted, so that what was acknowledged is kept.
-  const standing = serverFaults(async () => (await one()).server, { wipe: false }).map((fault): Fault => ({
+  const standing = serverFaults(async () => (await one()).server).map((fault): Fault => ({
     ...fault,
     async strike(scene) {
       const heal = await fault.strike(scene);

@@ -80,7 +80,7 @@ export function databaseGround(
         : name === "postgres"
           ? []
           : idleClockFaults(database.server, async () => ({ server: database.server, shows }));
-    const poolerFaults = pooler ? serverFaults(() => pooler.server, { wipe: false, what: "pooler" }) : [];
+    const poolerFaults = pooler ? serverFaults(() => pooler.server, { what: "pooler" }) : [];
     // So MySQL and MariaDB count the silence after which they end a connection, and its locks.
     const inSeconds = name !== "postgres" && strategy !== "version";
     const entry = (url: string) => ({ url, strategy });
@@ -101,7 +101,7 @@ export function databaseGround(
       // Its wait goes on in the server, and is over when a connection that is granted the lock then was silent for a ttl.
       deadWaiter: inSeconds ? 1_000 : 0,
       faults: [
-        ...serverFaults(() => database.server, { wipe: true }),
+        ...serverFaults(() => database.server, { loses: strategy === "version" ? "holds" : "tables" }),
         ...poolerFaults.map((fault) => keeper?.spare(fault) ?? fault),
         terminated,
         ...(strategy === "version" ? [emptied] : []),

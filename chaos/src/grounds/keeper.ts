@@ -1,13 +1,13 @@
 import type { Server } from "@dlock/testbed";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Fault } from "../fault.js";
+import type { Fault, Heal } from "../fault.js";
 
 /** Starts a server again that ended by itself, as a service manager does. */
 export class Keeper {
   readonly #server: Server;
   readonly #what: string;
   /** Faults that end it on purpose, and start it again. */
-  #meant = 0;
+  readonly #meant = new Set<object>();
   #over = false;
   readonly #keeping: Promise<void>;
 
@@ -22,12 +22,16 @@ export class Keeper {
     return {
       ...fault,
       strike: async (scene) => {
-        this.#meant++;
-        const heal = await fault.strike(scene);
-        return async () => {
-          await heal?.();
-          this.#meant--;
-        };
+        const meant = {};
+        this.#meant.add(meant);
+        let heal: Heal | undefined;
+        try {
+          heal = await fault.strike(scene);
+        } finally {
+          if (!heal) this.#meant.delete(meant);
+        }
+        // What could not be healed is left to the keeper.
+        return heal && (() => heal().finally(() => this.#meant.delete(meant)));
       },
     };
   }
@@ -39,11 +43,15 @@ export class Keeper {
 
   async #keep(): Promise<void> {
     for (; !this.#over; await sleep(100)) {
-      if (this.#meant > 0 || (await this.#server.isRunning())) continue;
-      const reason = (await this.#server.log()).split("\n").findLast((line) => line.includes("FATAL")) ?? "";
-      console.log(`  ${this.#what} ended by itself, and is started again: ${reason}`);
       // It may be ended on purpose meanwhile.
-      await this.#server.restart({ keepData: true }).catch(() => {});
+      await this.#revive().catch(() => {});
     }
+  }
+
+  async #revive(): Promise<void> {
+    if (this.#meant.size > 0 || (await this.#server.isRunning())) return;
+    const reason = (await this.#server.log()).split("\n").findLast((line) => line.includes("FATAL")) ?? "";
+    console.log(`  ${this.#what} ended by itself, and is started again: ${reason}`);
+    await this.#server.restart({ keepData: true });
   }
 }

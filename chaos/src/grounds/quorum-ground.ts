@@ -31,7 +31,7 @@ export async function quorumGround(workers: number): Promise<Ground> {
     ttl: 600,
     recovery: 6_000,
     deadWaiter: 0,
-    faults: [...serverFaults(() => one().server, { wipe: true }), majorityPaused],
+    faults: [...serverFaults(() => one().server, { loses: "holds" }), majorityPaused],
     residue: () => redisResidue(group.nodes.map(({ client }) => client)),
     stop: async () => {
       await group.stop();

@@ -44,7 +44,7 @@ export async function redisGround(workers: number): Promise<Ground> {
     recovery: 4_000,
     deadWaiter: 1_600,
     faults: [
-      ...serverFaults(() => redis.server, { wipe: true }),
+      ...serverFaults(() => redis.server, { loses: "holds" }),
       flushed,
       full,
       ...clockFaults({ server: redis.server, shows }),
