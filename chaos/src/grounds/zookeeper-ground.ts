@@ -3,6 +3,7 @@ import { idleClockFaults } from "../faults/clock-faults.js";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Fault } from "../fault.js";
 import type { Ground } from "../ground.js";
+import { untilServing } from "./serving.js";
 
 const [sessionTimeout, tickTime] = [1_000, 100];
 
@@ -21,7 +22,7 @@ export async function zookeeperGround(workers: number): Promise<Ground> {
       await leader.server.kill();
       return async () => {
         await leader.server.restart({ keepData: true });
-        await ensemble.settle();
+        await untilServing(ensemble);
       };
     },
   };
@@ -33,7 +34,7 @@ export async function zookeeperGround(workers: number): Promise<Ground> {
       await leader.server.pause();
       return async () => {
         await leader.server.resume();
-        await ensemble.settle();
+        await untilServing(ensemble);
       };
     },
   };
@@ -48,7 +49,7 @@ export async function zookeeperGround(workers: number): Promise<Ground> {
       await sleep(sessionTimeout);
       return async () => {
         between.heal();
-        await ensemble.settle();
+        await untilServing(ensemble);
         return between.touched > before;
       };
     },
@@ -62,7 +63,7 @@ export async function zookeeperGround(workers: number): Promise<Ground> {
       await Promise.all(lost.map(({ server }) => server.kill()));
       return async () => {
         await Promise.all(lost.map(({ server }) => server.restart({ keepData: true })));
-        await ensemble.settle();
+        await untilServing(ensemble);
       };
     },
   };
@@ -87,7 +88,7 @@ export async function zookeeperGround(workers: number): Promise<Ground> {
       majorityLost,
       ...(one ? idleClockFaults(one.server, leaderClock) : []),
     ],
-    settle: () => ensemble.settle(),
+    settle: () => untilServing(ensemble),
     residue: async () => {
       const leader = await ensemble.leader();
       const nodes = (await leader.tree.paths()).filter((path) => path.split("/").length > 2);
