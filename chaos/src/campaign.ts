@@ -81,10 +81,15 @@ export async function campaign(terms: Terms): Promise<Outcome> {
   if (stuck > 0) record({ ts: now(), proc: "crew", op: "end", how: "stuck", why: `${stuck} workers` });
   const after = [...(await probe(ground, keys)), ...(await leftovers(ground))];
   history.close();
-  const forgetting = faults.filter(({ forgets }) => forgets).map(({ name }) => name);
   const { ttl, recovery, deadWaiter } = ground;
-  const keepingSessions = faults.filter(({ keepsSessions }) => keepsSessions).map(({ name }) => name);
-  const judgedBy = { guarantees, ttl, recovery, deadWaiter, forgetting, keepingSessions };
+  const having = (trait: "forgets" | "endsConnections" | "keepsSessions"): readonly string[] =>
+    faults.filter((fault) => fault[trait]).map(({ name }) => name);
+  const [forgetting, cutting, keepingSessions] = [
+    having("forgets"),
+    having("endsConnections"),
+    having("keepsSessions"),
+  ];
+  const judgedBy = { guarantees, ttl, recovery, deadWaiter, forgetting, cutting, keepingSessions };
   const trial = trialOf(readHistory(folder), judgedBy);
   return { trial, violations: [...checkers.flatMap((check) => check(trial)), ...after] };
 }

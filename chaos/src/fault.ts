@@ -7,6 +7,8 @@ export interface Fault {
   readonly name: string;
   /** The backend may forget acknowledged holds by it, as its guarantees or its documentation say. */
   readonly forgets?: true;
+  /** It ends connections, of which both ends hear at the same time: locks that live by them pass on while the news travels. */
+  readonly endsConnections?: true;
   /** While it is in effect, and again when it is over, the sessions of the dead do not age: they end by a leader's clock. */
   readonly keepsSessions?: true;
   /** What it does is over at once. */

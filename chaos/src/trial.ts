@@ -20,6 +20,8 @@ export interface Terms {
   readonly deadWaiter: number;
   /** Names of faults by which the backend may forget what it acknowledged. */
   readonly forgetting: readonly string[];
+  /** Names of faults that end connections. */
+  readonly cutting: readonly string[];
   /** Names of faults during which the sessions of the dead do not age, and after which they begin anew to. */
   readonly keepingSessions: readonly string[];
 }
@@ -40,6 +42,17 @@ export type Checker = (trial: Trial) => readonly Violation[];
 export function trialOf(events: readonly Event[], terms: Terms): Trial {
   const holds = holdsOf(events);
   return { ...terms, events, holds, held: heldOf(holds), incidents: incidentsOf(events) };
+}
+
+/** ms that the news of a connection's end may take longer to a holder than to the server, and from there to the next one. */
+const news = 100;
+
+/** Whether it lost its connection, and the next one was granted the lock before that was heard of here, but not much. */
+export function wasCutOff(trial: Trial, { granted, told, gaveUp }: Held, next: number): boolean {
+  const { incidents, cutting, guarantees } = trial;
+  const over = Math.min(told ?? Number.POSITIVE_INFINITY, gaveUp ?? Number.POSITIVE_INFINITY);
+  if (guarantees.alive !== "connection" || over > next + news) return false;
+  return incidents.some(({ fault, begun, healed }) => cutting.includes(fault) && begun <= next && healed >= granted);
 }
 
 /** Whether what was granted at `from` may have been forgotten by `to`. */

@@ -69,6 +69,20 @@ describe("overlap", () => {
   });
 });
 
+test("a lock that lived by a connection that was cut may pass on while the news travels, and no longer", () => {
+  const judge = (toldAt: number, alive: "connection" | "lease", cut = "link-cut") => {
+    const loser = { hold: "a1", token: 1, from: 100, until: 800, told: toldAt };
+    const events = [...stay(loser), ...stay(second), ...fault(cut, 280, 290)];
+    const guarantees = { order: "none", fencing: "always", alive } as const;
+    const judged = trial(events, { guarantees, cutting: ["link-cut"] });
+    return [...overlap(judged), ...told(judged)].map(({ announced }) => announced);
+  };
+  expect(judge(390, "connection")).toEqual([true, true]);
+  expect(judge(410, "connection")).toEqual([false, false]);
+  expect(judge(390, "lease")).toEqual([false, false]);
+  expect(judge(390, "connection", "link-slow")).toEqual([false, false]);
+});
+
 describe("tokens", () => {
   test("do not grow", () => {
     for (const token of [1, 0])

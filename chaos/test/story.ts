@@ -62,6 +62,7 @@ export function trial(events: readonly Event[], terms: Partial<Terms> = {}): Tri
     recovery: 1_000,
     deadWaiter: 0,
     forgetting: [],
+    cutting: [],
     keepingSessions: [],
     ...terms,
   });

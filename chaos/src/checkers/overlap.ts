@@ -1,5 +1,5 @@
 import { byKey, claimedUntil, conflict, type Held } from "../hold.js";
-import { mayBeForgotten, type Trial, type Violation } from "../trial.js";
+import { mayBeForgotten, type Trial, type Violation, wasCutOff } from "../trial.js";
 
 /** Who claims a lock at the same moment as somebody else who may not have it beside them. */
 export function overlap(trial: Trial): readonly Violation[] {
@@ -23,7 +23,9 @@ function overlaps(trial: Trial, held: readonly Held[]): readonly Violation[] {
         at,
         what: `${hold.id} holds from ${at.toFixed(3)} on, and so does ${others.join(", ")}`,
         holds: [hold.id, ...crowd.map(({ id }) => id)],
-        announced: mayBeForgotten(trial, Math.min(...crowd.map(({ invoked }) => invoked)), at),
+        announced:
+          mayBeForgotten(trial, Math.min(...crowd.map(({ invoked }) => invoked)), at) ||
+          crowd.every((other) => wasCutOff(trial, other, at)),
       });
     }
     present.push(hold);

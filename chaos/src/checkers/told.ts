@@ -1,5 +1,5 @@
 import { byKey, conflict, type Held } from "../hold.js";
-import { mayBeForgotten, type Trial, type Violation } from "../trial.js";
+import { mayBeForgotten, type Trial, type Violation, wasCutOff } from "../trial.js";
 
 /** ms by which two timers of one turn of the event loop may be apart, and a stall may be too short to be noticed. */
 const turn = 10;
@@ -62,6 +62,6 @@ function late(trial: Trial, loser: Held, next: Held): Violation {
     at: next.granted,
     what: `${next.id} was granted the lock of ${loser.id}, who was told ${when}`,
     holds: [loser.id, next.id],
-    announced: mayBeForgotten(trial, loser.invoked, next.granted),
+    announced: mayBeForgotten(trial, loser.invoked, next.granted) || wasCutOff(trial, loser, next.granted),
   };
 }

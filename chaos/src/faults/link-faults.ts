@@ -15,9 +15,10 @@ function touchedOf(ways: readonly Way[]): number {
 }
 
 /** To the link of one worker or to all of them. */
-function link(name: string, disturb: (way: Way) => void): Fault {
+function link(name: string, disturb: (way: Way) => void, more: Partial<Fault> = {}): Fault {
   return {
     name,
+    ...more,
     async strike({ ground, random }) {
       const ways = random.chance(0.5) ? ground.ways : [random.pick(ground.ways)];
       const before = touchedOf(ways);
@@ -43,12 +44,12 @@ const lateThenFrozen: Fault = {
 };
 
 export const linkFaults: readonly Fault[] = [
-  link("link-cut", (way) => way.cut()),
+  link("link-cut", (way) => way.cut(), { endsConnections: true }),
   link("link-frozen", (way) => way.freeze()),
   link("requests-frozen", (way) => way.freeze("requests")),
   link("replies-frozen", (way) => way.freeze("replies")),
   link("replies-dropped", (way) => way.dropReplies()),
-  link("reply-truncated", (way) => way.truncate()),
+  link("reply-truncated", (way) => way.truncate(), { endsConnections: true }),
   lateThenFrozen,
   link("link-slow", (way) => way.delay(delay)),
 ];

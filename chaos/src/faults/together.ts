@@ -38,6 +38,7 @@ export function together(one: Fault, other: Fault): Fault {
 function traitsOf(faults: readonly Fault[]): Omit<Fault, "name" | "strike"> {
   return {
     ...(faults.some(({ forgets }) => forgets) ? { forgets: true } : {}),
+    ...(faults.some(({ endsConnections }) => endsConnections) ? { endsConnections: true } : {}),
     ...(faults.some(({ keepsSessions }) => keepsSessions) ? { keepsSessions: true } : {}),
     ...(faults.some(({ outlasts }) => outlasts) ? { outlasts: true } : {}),
   };

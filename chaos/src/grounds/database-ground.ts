@@ -47,8 +47,7 @@ export function databaseGround(
     const links = await Promise.all(Array.from({ length: workers }, () => (pooler ?? database).link()));
     const terminated: Fault = {
       name: "sessions-terminated",
-      // What lives by its session ends with it, as if it were released by force: the server tells others no later than the holder.
-      ...(strategy === "version" ? {} : { forgets: true }),
+      endsConnections: true,
       brief: true,
       async strike() {
         const sessions = await database.sessions();
