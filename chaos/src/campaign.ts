@@ -35,6 +35,7 @@ export interface Outcome {
 }
 
 const loops = 4;
+type Trait = "forgets" | "losesTokens" | "movesClock" | "endsConnections" | "keepsSessions";
 
 /** Workers and a nemesis on one backend for so many seconds, and what the checkers say to it. */
 export async function campaign(terms: Terms): Promise<Outcome> {
@@ -82,14 +83,18 @@ export async function campaign(terms: Terms): Promise<Outcome> {
   const after = [...(await probe(ground, keys)), ...(await leftovers(ground))];
   history.close();
   const { ttl, recovery, deadWaiter } = ground;
-  const having = (trait: "forgets" | "endsConnections" | "keepsSessions"): readonly string[] =>
-    faults.filter((fault) => fault[trait]).map(({ name }) => name);
-  const [forgetting, cutting, keepingSessions] = [
-    having("forgets"),
-    having("endsConnections"),
-    having("keepsSessions"),
-  ];
-  const judgedBy = { guarantees, ttl, recovery, deadWaiter, forgetting, cutting, keepingSessions };
+  const having = (trait: Trait): readonly string[] => faults.filter((fault) => fault[trait]).map(({ name }) => name);
+  const judgedBy = {
+    guarantees,
+    ttl,
+    recovery,
+    deadWaiter,
+    forgetting: having("forgets"),
+    losingTokens: having("losesTokens"),
+    movingClock: having("movesClock"),
+    cutting: having("endsConnections"),
+    keepingSessions: having("keepsSessions"),
+  };
   const trial = trialOf(readHistory(folder), judgedBy);
   return { trial, violations: [...checkers.flatMap((check) => check(trial)), ...after] };
 }

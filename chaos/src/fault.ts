@@ -7,6 +7,10 @@ export interface Fault {
   readonly name: string;
   /** The backend may forget acknowledged holds by it, as its guarantees or its documentation say. */
   readonly forgets?: true;
+  /** The last tokens are gone with it: they are counted by the clock from then on. */
+  readonly losesTokens?: true;
+  /** Together with that, what the clock has shown may come again. */
+  readonly movesClock?: true;
   /** It ends connections, of which both ends hear at the same time: locks that live by them pass on while the news travels. */
   readonly endsConnections?: true;
   /** While it is in effect, and again when it is over, the sessions of the dead do not age: they end by a leader's clock. */

@@ -20,6 +20,9 @@ export interface Terms {
   readonly deadWaiter: number;
   /** Names of faults by which the backend may forget what it acknowledged. */
   readonly forgetting: readonly string[];
+  /** Names of faults by which the last tokens are gone, and of those that move the clock. */
+  readonly losingTokens: readonly string[];
+  readonly movingClock: readonly string[];
   /** Names of faults that end connections. */
   readonly cutting: readonly string[];
   /** Names of faults during which the sessions of the dead do not age, and after which they begin anew to. */

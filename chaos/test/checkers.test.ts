@@ -105,6 +105,19 @@ describe("tokens", () => {
     expect(judge(98, [])).toMatchObject([{ announced: false }]);
   });
 
+  test("may come again when data were lost in between and the clock was moved, and only then", () => {
+    const again = [...stay({ ...first, gaveUp: 200 }), ...stay({ ...second, token: 1 })];
+    const judge = (events: ReturnType<typeof fault>) =>
+      tokens(trial([...again, ...events], { losingTokens: ["wiped"], movingClock: ["clock"] })).map(
+        (one) => one.announced,
+      );
+    const [wiped, moved] = [fault("wiped", 250, 260, 2), fault("clock", 20, 30)];
+    expect(judge([...moved, ...wiped])).toEqual([true]);
+    expect(judge(moved)).toEqual([false]);
+    expect(judge(wiped)).toEqual([false]);
+    expect(judge([...moved, ...fault("wiped", 40, 50, 2)])).toEqual([false]);
+  });
+
   test("are not ordered among readers, but differ", () => {
     const reader = (hold: string, token: number) => stay({ ...first, hold, token, mode: "shared" });
     expect(tokens(trial([...reader("a1", 5), ...reader("b1", 4)]))).toEqual([]);

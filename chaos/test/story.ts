@@ -62,6 +62,8 @@ export function trial(events: readonly Event[], terms: Partial<Terms> = {}): Tri
     recovery: 1_000,
     deadWaiter: 0,
     forgetting: [],
+    losingTokens: [],
+    movingClock: [],
     cutting: [],
     keepingSessions: [],
     ...terms,

@@ -31,6 +31,19 @@ function violation(trial: Trial, before: Held, hold: Held): Violation {
     what: `${hold.id} has token ${hold.token} after ${before.id} had ${before.token}`,
     holds: [before.id, hold.id],
     announced:
-      trial.guarantees.fencing === "best-effort" || (late && mayBeForgotten(trial, hold.invoked, hold.granted)),
+      trial.guarantees.fencing === "best-effort" ||
+      (late && mayBeForgotten(trial, hold.invoked, hold.granted)) ||
+      lostWithClock(trial, before, hold),
   };
+}
+
+/** The one case in which a token may come again: the data were lost in between, and the clock was moved. */
+function lostWithClock({ guarantees, incidents, losingTokens, movingClock }: Trial, before: Held, hold: Held): boolean {
+  return (
+    guarantees.fencing === "unless-data-and-clock-lost" &&
+    incidents.some(
+      ({ fault, begun, healed }) => losingTokens.includes(fault) && begun <= hold.granted && healed >= before.granted,
+    ) &&
+    incidents.some(({ fault, begun }) => movingClock.includes(fault) && begun <= hold.granted)
+  );
 }

@@ -14,6 +14,7 @@ export function clockFaults(watched: Watched): readonly Fault[] {
   // It ends leases early, as is documented: a bit, or all of them. Whatever was granted then is over late when it is set right.
   const forward: Fault = {
     name: "clock-forward",
+    movesClock: true,
     forgets: true,
     async strike({ ground, random }) {
       const ms = random.pick([random.between(0.5, 4) * ground.ttl, hour]);
@@ -24,6 +25,7 @@ export function clockFaults(watched: Watched): readonly Fault[] {
   // It ends nothing, and stays. By little: the locks of those who died last as much longer.
   const back: Fault = {
     name: "clock-back",
+    movesClock: true,
     brief: true,
     async strike({ ground, random }) {
       await move(watched, -random.between(0.2, 0.3) * ground.ttl);
@@ -37,6 +39,7 @@ export function clockFaults(watched: Watched): readonly Fault[] {
 export function idleClockFaults(server: Server, pick: () => Promise<Watched>): readonly Fault[] {
   const by = (name: string, ms: number): Fault => ({
     name,
+    movesClock: true,
     async strike() {
       const watched = await pick();
       await move(watched, ms);

@@ -29,6 +29,9 @@ export function serverFaults(
       return () => server.resume();
     },
   };
-  const wiped = down(`${what}-wiped`, false, loses === "holds" ? { forgets: true } : {});
+  const wiped = down(`${what}-wiped`, false, {
+    losesTokens: true,
+    ...(loses === "holds" ? { forgets: true } : {}),
+  });
   return [paused, down(`${what}-killed`, true), ...(loses === undefined ? [] : [wiped])];
 }

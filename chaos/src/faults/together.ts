@@ -34,19 +34,18 @@ export function together(one: Fault, other: Fault): Fault {
   };
 }
 
+const traits = ["forgets", "losesTokens", "movesClock", "endsConnections", "keepsSessions", "outlasts"] as const;
+
 /** Of any of them. */
 function traitsOf(faults: readonly Fault[]): Omit<Fault, "name" | "strike"> {
-  return {
-    ...(faults.some(({ forgets }) => forgets) ? { forgets: true } : {}),
-    ...(faults.some(({ endsConnections }) => endsConnections) ? { endsConnections: true } : {}),
-    ...(faults.some(({ keepsSessions }) => keepsSessions) ? { keepsSessions: true } : {}),
-    ...(faults.some(({ outlasts }) => outlasts) ? { outlasts: true } : {}),
-  };
+  return Object.fromEntries(
+    traits.filter((trait) => faults.some((fault) => fault[trait])).map((trait) => [trait, true]),
+  );
 }
 
-/** What happens to processes or links, and what happens to servers, in pairs that chance chooses. What the backend may forget by is left out: no overlap is excused. */
+/** What happens to processes or links, and what happens to servers, in pairs that chance chooses. What the backend may forget by is left out: no overlap is excused; and sessions ended by force, of which a holder may not hear. */
 export function twoAtOnce(near: readonly Fault[], far: readonly Fault[]): readonly Fault[] {
-  const pool = far.filter(({ forgets }) => !forgets);
+  const pool = far.filter(({ forgets, endsConnections }) => !forgets && !endsConnections);
   if (pool.length === 0) return [];
   return [
     {

@@ -58,6 +58,7 @@ export function databaseGround(
     const emptied: Fault = {
       name: "rows-deleted",
       forgets: true,
+      losesTokens: true,
       brief: true,
       async strike() {
         let holds = 0;

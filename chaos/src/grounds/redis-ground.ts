@@ -12,6 +12,7 @@ export async function redisGround(workers: number): Promise<Ground> {
   const flushed: Fault = {
     name: "flushall",
     forgets: true,
+    losesTokens: true,
     brief: true,
     async strike() {
       const holds = (await redis.client.keys("*")).filter((key) => !isFence(key)).length;
