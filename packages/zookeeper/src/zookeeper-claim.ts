@@ -10,6 +10,7 @@ import {
 import { again, Contest } from "./contest.js";
 import type { Deployment } from "./deployment.js";
 import { failedWith, failure } from "./failure.js";
+import { HeldNode } from "./held-node.js";
 import type { Session } from "./session.js";
 import { untilConnected } from "./until-connected.js";
 
@@ -20,16 +21,14 @@ export class ZooKeeperClaim implements SessionClaim {
   readonly #deployment: Deployment;
   readonly #request: ClaimRequest;
   readonly #contest: Contest;
+  readonly #held: HeldNode;
   readonly #over = new AbortController();
   /** From just before the first request that could make the node. */
   #session: Session | undefined;
   #token: FencingToken | undefined;
-  #stopKeeping: () => void = () => {};
   #stopListening: () => void = () => {};
   /** The one that is under way; later calls join it. */
   #attempt: Promise<FencingToken | undefined> | undefined;
-  /** A downgrade that is under way: the node has either name. */
-  #changing: Promise<void> | undefined;
   /** Whether that began without a place in line. */
   #fresh = false;
   /** Monotonic ms after which nobody waits for it any more. */
@@ -41,6 +40,7 @@ export class ZooKeeperClaim implements SessionClaim {
     this.#deployment = deployment;
     this.#request = request;
     this.#contest = new Contest(deployment.namespace, request, deployment.settings);
+    this.#held = new HeldNode(this.#contest.node, (reason) => this.#lose(reason));
     if (deployment.settings.order === "fifo" && request.limit === 1) this.downgrade = () => this.#downgrade();
   }
 
@@ -73,13 +73,13 @@ export class ZooKeeperClaim implements SessionClaim {
   }
 
   renew(ttl: number): Promise<boolean> {
-    return this.#whileHeld(ttl, (session) => this.#prove(session));
+    return this.#whileHeld(ttl, (session) => this.#held.prove(session));
   }
 
   raise(floor: FencingToken): Promise<boolean> {
     const { fence } = this.#deployment.namespace;
     return this.#whileHeld(this.#request.ttl, async (session) => {
-      await this.#prove(session);
+      await this.#held.prove(session);
       // Later nodes have a larger czxid.
       await fence.raise(session, floor - (await this.#contest.oldest(session)));
     });
@@ -154,7 +154,7 @@ export class ZooKeeperClaim implements SessionClaim {
   async #look(session: Session): Promise<FencingToken | undefined | typeof again> {
     const { node } = this.#contest;
     if (this.#token !== undefined) {
-      await this.#prove(session);
+      await this.#held.prove(session);
       return this.#token;
     }
     if (node.doubtful) await node.find(session);
@@ -165,26 +165,8 @@ export class ZooKeeperClaim implements SessionClaim {
     const { czxid } = node.place;
     const token = czxid + (sight.offset ?? (await fence.begin(session, czxid)));
     if (this.#released || this.lost.aborted) return undefined;
-    this.#keep(session);
+    this.#held.keep(session);
     return (this.#token = token);
-  }
-
-  #keep(session: Session): void {
-    this.#stopKeeping = this.#contest.node.keep(session, () => this.#lose(new Error("the node of the claim is gone")));
-  }
-
-  /** The leader says that our node is there, by whichever name. */
-  async #prove(session: Session): Promise<void> {
-    for (;;) {
-      await this.#settled();
-      const { path } = this.#contest.node;
-      try {
-        return await session.heartbeat(path);
-      } catch (error) {
-        await this.#settled();
-        if (path === this.#contest.node.path || !failedWith(error, "NO_NODE")) throw error;
-      }
-    }
   }
 
   /** It goes on until its outcome is certain, also when nobody waits for that any more. */
@@ -192,10 +174,9 @@ export class ZooKeeperClaim implements SessionClaim {
     const session = this.#session;
     if (session === undefined || !this.#holds) return false;
     const until = monotonicNow() + Math.max(this.#request.ttl / 3, 5);
-    const change = (this.#changing ??= this.#become(session).finally(() => (this.#changing = undefined)));
     try {
       await settleBy(
-        () => change,
+        () => this.#held.downgrade(session, () => this.#holds),
         until,
         () => this.#error("did not answer in time"),
         { background: false },
@@ -204,23 +185,6 @@ export class ZooKeeperClaim implements SessionClaim {
       if (this.#holds) throw failure(error, this.#request.key);
     }
     return this.#holds;
-  }
-
-  /** When the node has one name. */
-  async #settled(): Promise<void> {
-    await this.#changing?.catch(() => {});
-  }
-
-  async #become(session: Session): Promise<void> {
-    // What it asks about is about to go.
-    this.#stopKeeping();
-    try {
-      await this.#contest.node.downgrade(session);
-    } catch (error) {
-      if (failedWith(error, "NO_NODE", "SESSION_LOST")) this.#lose(error);
-      throw error;
-    }
-    if (this.#holds) this.#keep(session);
   }
 
   #belongTo(session: Session): void {
@@ -251,17 +215,17 @@ export class ZooKeeperClaim implements SessionClaim {
 
   /** The node is gone, or will be as soon as the servers know of it. */
   #lose(reason: unknown): void {
-    this.#stopKeeping();
+    this.#held.stop();
     if (!this.#released) this.#over.abort(reason);
     this.#contest.turn.now();
   }
 
   async #leave(): Promise<void> {
-    this.#stopKeeping();
+    this.#held.stop();
     this.#contest.turn.now();
     // Else nothing was sent, and nothing will be.
     if (this.#session !== undefined) await this.#attempt?.catch(() => {});
-    await this.#settled();
+    await this.#held.settled();
     const session = this.#session;
     try {
       // Else the servers took the node away, or will.
@@ -274,7 +238,7 @@ export class ZooKeeperClaim implements SessionClaim {
   }
 
   async #undo(): Promise<void> {
-    this.#stopKeeping();
+    this.#held.stop();
     this.#token = undefined;
     try {
       if (this.#session) await this.#contest.withdraw(this.#session);
