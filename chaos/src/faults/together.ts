@@ -43,9 +43,12 @@ function traitsOf(faults: readonly Fault[]): Omit<Fault, "name" | "strike"> {
   );
 }
 
-/** What happens to processes or links, and what happens to servers, in pairs that chance chooses. What the backend may forget by is left out: no overlap is excused; and sessions ended by force, of which a holder may not hear. */
+/** What these do to holds and tokens is announced. */
+const excused = ["forgets", "losesTokens", "endsConnections"] as const;
+
+/** What happens to processes or links, and what happens to servers, in pairs that chance chooses; of the latter, only what excuses nothing. */
 export function twoAtOnce(near: readonly Fault[], far: readonly Fault[]): readonly Fault[] {
-  const pool = far.filter(({ forgets, endsConnections }) => !forgets && !endsConnections);
+  const pool = far.filter((fault) => !excused.some((trait) => fault[trait]));
   if (pool.length === 0) return [];
   return [
     {
