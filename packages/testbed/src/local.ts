@@ -102,9 +102,8 @@ class LocalPlace implements Place {
     await gone;
   }
 
-  pause(): Promise<void> {
-    if (alive(this.#child)) pauseTree(this.#child.pid);
-    return Promise.resolve();
+  async pause(): Promise<void> {
+    if (alive(this.#child)) await pauseTree(this.#child.pid);
   }
 
   resume(): Promise<void> {

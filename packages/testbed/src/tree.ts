@@ -4,7 +4,7 @@ import { until } from "./until.js";
 
 /** SIGKILL for a program and all it has started; resolves when they are gone. */
 export async function killTree(root: number): Promise<void> {
-  const family = pauseTree(root);
+  const family = signalTree(root, "SIGSTOP");
   for (const pid of family) signal(pid, "SIGKILL");
   const gone = (): boolean => {
     const living = new Set(processes().map(({ pid }) => pid));
@@ -13,9 +13,14 @@ export async function killTree(root: number): Promise<void> {
   await until(gone, 10_000, () => `process ${root} and its children do not end`);
 }
 
-/** SIGSTOP; returns who was meant. The parent first: who stands still starts no further children. */
-export function pauseTree(root: number): readonly number[] {
-  return signalTree(root, "SIGSTOP");
+/** SIGSTOP; resolves when all of them stand still, with all their threads: one that runs at that moment may still answer. */
+export async function pauseTree(root: number): Promise<void> {
+  const family = signalTree(root, "SIGSTOP");
+  await until(
+    () => family.every(standsStill),
+    10_000,
+    () => `process ${root} and its children do not stop`,
+  );
 }
 
 /** SIGCONT */
@@ -23,6 +28,22 @@ export function resumeTree(root: number): void {
   signalTree(root, "SIGCONT");
 }
 
+/** Or is gone. */
+function standsStill(pid: number): boolean {
+  return statesOf(pid).every((state) => /^[TtZX]/.test(state));
+}
+
+/** Of its threads, where they can be seen. */
+function statesOf(pid: number): readonly string[] {
+  if (process.platform !== "linux") return fromPs().flatMap(([id, state]) => (id === String(pid) ? [state ?? ""] : []));
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) => stateIn(`/proc/${pid}/task/${thread}/stat`)?.[0] ?? []);
+  } catch {
+    return [];
+  }
+}
+
+/** The parent first: who stands still starts no further children. */
 function signalTree(root: number, name: NodeJS.Signals): readonly number[] {
   const family = [root];
   signal(root, name);
@@ -60,14 +81,21 @@ function fromProc(): readonly (readonly string[])[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .flatMap((pid) => {
-      try {
-        const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-        // What stands before the last bracket is the program's name, in which anything may stand.
-        return [[pid, ...stat.slice(stat.lastIndexOf(")") + 2).split(" ", 2)]];
-      } catch {
-        return [];
-      }
+      const state = stateIn(`/proc/${pid}/stat`);
+      return state ? [[pid, ...state]] : [];
     });
+}
+
+/** State and parent. */
+function stateIn(file: string): readonly string[] | undefined {
+  try {
+    const stat = readFileSync(file, "latin1");
+    // What stands before the last bracket is the program's name, in which anything may stand.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ", 2);
+  } catch {
+    // It is gone.
+    return undefined;
+  }
 }
 
 function fromPs(): readonly (readonly string[])[] {
