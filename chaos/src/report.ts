@@ -43,7 +43,7 @@ ${expected(tallies)}
 ${backends.map((backend) => table(backend, tallies)).join("\n")}
 ## What the checkers find when they should
 
-Each of these was broken on purpose, in this same run, on Redis.
+Each of these was broken on purpose, on Redis, when this report was made.
 
 ${lines([
   ["broken", "checkers that noticed"],

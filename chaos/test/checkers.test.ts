@@ -216,6 +216,11 @@ describe("recovery", () => {
     const events = [...waits, ...fault("server-killed", 50, 100), ...late];
     expect(recovery(trial([...events, ...next(1_090)]))).toMatchObject([{ at: 1_190 }]);
     expect(recovery(trial([...events, ...next(1_110)]))).toMatchObject([{ at: 100 }, { at: 1_210 }]);
+    const nothing = story(
+      [500, "nemesis", { op: "fault", phase: "invoke", id: 2, fault: "holder-killed" }],
+      [600, "nemesis", { op: "fault", phase: "fail", id: 2, fault: "holder-killed" }],
+    );
+    expect(recovery(trial([...events, ...nothing]))).toMatchObject([{ at: 100 }]);
   });
 
   test("takes too long when nobody gets it any more", () => {

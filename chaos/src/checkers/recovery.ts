@@ -39,9 +39,9 @@ export function recovery(trial: Trial): readonly Violation[] {
     }));
 }
 
-/** ms until the next fault. */
+/** ms until the next fault that struck: what finds nothing to strike leaves everything as it is. */
 function calmAfter({ incidents }: Trial, { id, healed }: Incident): number {
-  const next = incidents.find((other) => other.id > id);
+  const next = incidents.find((other) => other.id > id && other.struck);
   return next === undefined ? Number.POSITIVE_INFINITY : next.begun - healed;
 }
 
