@@ -23,7 +23,7 @@ export interface Lock {
    * knows, `LockLostError` when the hold is gone.
    */
   downgrade(): Promise<void>;
-  /** Gives the lock up. Idempotent, never rejects. false: the hold was lost before, or its end could not be confirmed (an event tells). */
+  /** Gives the lock up. Idempotent, never rejects. false: it was known to be lost before, or its end could not be confirmed (an event tells); true does not say that nobody else had it meanwhile. */
   release(): Promise<boolean>;
   /** The token as a string. */
   toJSON(): { readonly key: string; readonly fencingToken: string; readonly ttl: number };
