@@ -5,7 +5,7 @@ const attempts = 3;
 /**
  * Resolves when the ensemble has a leader and commits a write. ZooKeeper 3.8 may have a leader and followers that agree on nothing any
  * more: when followers leave a leader that stood still, and come back to the same one before it has noticed, what it proposed meanwhile is
- * never acknowledged, nor is anything after it. It does not end by itself, so the leader is restarted, as an operator would do.
+ * never acknowledged, nor is anything after it. It went on for 20 s and until the next fault, so the leader is restarted, as an operator would do.
  */
 export async function untilServing(ensemble: ZooKeeperEnsemble): Promise<void> {
   for (let attempt = 1; ; attempt++) {

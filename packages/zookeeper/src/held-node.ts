@@ -47,6 +47,7 @@ export class HeldNode {
 
   /** When the node has one name. */
   async settled(): Promise<void> {
+    // How it went is told to whoever asked for it.
     await this.#changing?.catch(() => {});
   }
 
