@@ -1,19 +1,19 @@
 import type { ServerDialect } from "./dialect.js";
 import { storedKey, storedKeyLength } from "./stored-key.js";
 import { codeOf } from "./server-failure.js";
+import { utc } from "./session.js";
 
 const layout = 1;
 const duplicate = 1062;
 const lockWaitTimeout = 1205;
 
-// Unix µs as they are when a row is looked at, whatever time zone the session is in: only SYSDATE goes on during a
-// statement, and only UTC_TIMESTAMP knows no summer time.
-export const now: string =
-  "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6)))";
+// Unix µs as they are when a row is looked at, and never a local time, which goes back by an hour in autumn. Only SYSDATE
+// goes on during a statement, in the zone of the session: it is asked where that is UTC (`inUtc`), else the statement's start.
+export const now: string = `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', IF(@@time_zone = '${utc}', SYSDATE(6), UTC_TIMESTAMP(6)))`;
 export const today: string = `(${now} DIV 86400000000)`;
-// An index is of no use against a clock that goes on.
+// An index is of no use against a clock that goes on. What `SET timestamp` does to this one, the clock beside it makes harmless.
 const yesterday = "TIMESTAMPDIFF(DAY, '1970-01-01', UTC_TIMESTAMP()) - 1";
-export const dayAgo: string = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) - 86400000000";
+export const dayAgo: string = `${now} - 86400000000`;
 export const ttl: string = "CAST(:ttl AS SIGNED) * 1000";
 export const notLate: string = `${now} < CAST(:deadline AS SIGNED)`;
 

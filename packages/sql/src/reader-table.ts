@@ -1,6 +1,7 @@
 import { type FencingToken, type HolderStatus, monotonicNow } from "@dlock/core";
 import type { Counters, OwnTable } from "./counters.js";
 import type { Wanted } from "./exclusion.js";
+import { dayAgo } from "./mysql-dialect.js";
 import { storedKeyLength } from "./stored-key.js";
 
 // One search through the table for as many readers that have left.
@@ -113,7 +114,7 @@ ON DUPLICATE KEY UPDATE token = VALUES(token)`,
 AND claim NOT IN (SELECT claim FROM ${readers} WHERE \`key\` = :key FOR UPDATE SKIP LOCKED)`,
     sweep: `DELETE reader FROM (
   SELECT \`key\`, claim FROM ${readers}
-  WHERE token < TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) - 86400000000 LIMIT 128 FOR UPDATE SKIP LOCKED
+  WHERE token < ${dayAgo} LIMIT 128 FOR UPDATE SKIP LOCKED
 ) AS old STRAIGHT_JOIN ${readers} AS reader FORCE INDEX (PRIMARY) ON reader.\`key\` = old.\`key\` AND reader.claim = old.claim`,
   };
 }

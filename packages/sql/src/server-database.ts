@@ -4,6 +4,7 @@ import type { Bindings, Database, Patience, Reply } from "./database.js";
 import type { Connector, Opened } from "./connector.js";
 import { Pool } from "./pool.js";
 import { codeOf } from "./server-failure.js";
+import { inUtc } from "./session.js";
 
 /** What a server refuses to one of several statements that met, having done nothing: the same statement will do at once. */
 const collisions: ReadonlySet<unknown> = new Set([
@@ -38,7 +39,7 @@ export class ServerDatabase implements Database {
         return await this.#pool.use(patience.until, patience.signal, (opened) => {
           checkVersion(opened);
           // A statement that was sent is let come to its end: to cancel it would cost a connection.
-          return opened.connection.run(text, values, patience.until);
+          return opened.connection.run(textFor(opened, text), values, patience.until);
         });
       } catch (error) {
         if (!collisions.has(codeOf(error)) || monotonicNow() >= patience.until) throw error;
@@ -50,6 +51,11 @@ export class ServerDatabase implements Database {
   close(): Promise<void> {
     return this.#connector.close();
   }
+}
+
+/** Behind a pooler nothing was set in the session, which then has the zone of whoever used it before. */
+function textFor({ direct, dialect }: Opened, text: string): string {
+  return direct || dialect === "postgres" ? text : inUtc(dialect, text);
 }
 
 function checkVersion({ dialect, version }: Opened): void {

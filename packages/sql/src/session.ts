@@ -28,6 +28,9 @@ export interface Session {
   attempt(terms: SessionTerms, server: Server): readonly string[];
 }
 
+/** MySQL and MariaDB: the zone in which `SYSDATE` is the same for everybody, and goes neither back nor ahead. */
+export const utc = "+00:00";
+
 // How long what an ended client left running may go on.
 const leftover = 10_000;
 
@@ -68,7 +71,7 @@ WHEN pid = ${backend} AND extract(epoch FROM backend_start) = ${mark} THEN NOT p
   attempt: (_, { version }) => (version >= 140_000 ? ["SET client_connection_check_interval = '500ms'"] : []),
 };
 
-/** As above. The statements' text depends on sql_mode, and what follows a COMMIT on completion_type. */
+/** As above. The statements' text depends on sql_mode, what follows a COMMIT on completion_type, and the clock on time_zone. */
 export const mysqlSession: Session = {
   ask: `SELECT CONNECTION_ID() AS backend, VERSION() AS version,
   (SELECT HEX(host) FROM information_schema.processlist WHERE id = CONNECTION_ID()) AS mark`,
@@ -82,6 +85,7 @@ export const mysqlSession: Session = {
       sql_mode: "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
       autocommit: 1,
       completion_type: 0,
+      time_zone: `'${utc}'`,
       innodb_lock_wait_timeout: seconds(lockWait),
       lock_wait_timeout: seconds(lockWait),
       wait_timeout: idle === 0 ? 28_800 : seconds(idle),
@@ -95,6 +99,14 @@ export const mysqlSession: Session = {
   },
   attempt: () => ["SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION TRANSACTION READ WRITE"],
 };
+
+/** A statement of MySQL or MariaDB, for a session that is somebody else's and in a zone of his. */
+export function inUtc(dialect: string, statement: string): string {
+  const zone = `time_zone = '${utc}'`;
+  return statement.replace(/^(SELECT|INSERT|UPDATE|DELETE)\b/, (verb) =>
+    dialect === "mariadb" ? `SET STATEMENT ${zone} FOR ${verb}` : `${verb} /*+ SET_VAR(${zone}) */`,
+  );
+}
 
 /** Never shorter than asked for. */
 function seconds(ms: number): number {
