@@ -20,16 +20,21 @@ export interface Opened {
   readonly name: SessionName;
 }
 
+type Look = (opened: Opened, deadline: number) => Promise<void>;
+
 /** Opens connections of our own to one server. */
 export class Connector {
   readonly source: ServerSource;
   readonly session: Session;
   readonly #open = new Set<Connection>();
   readonly #executioner: Executioner;
+  readonly #look: Look;
   #closed = false;
 
-  constructor(source: ServerSource) {
+  /** `look` may look at what was opened, and refuse it. */
+  constructor(source: ServerSource, look: Look = async () => {}) {
     this.source = source;
+    this.#look = look;
     this.session = source.family === "postgres" ? postgresSession : mysqlSession;
     this.#executioner = new Executioner(this.session, async (deadline) => (await this.#connect(deadline)).connection);
   }
@@ -54,6 +59,7 @@ export class Connector {
           { background: false },
         );
       const opened = await this.#settle(connection, wire, deadline, terms);
+      await this.#look(opened, deadline);
       if (this.#closed) throw new LockClosedError();
       return opened;
     } catch (error) {

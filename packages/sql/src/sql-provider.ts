@@ -13,6 +13,7 @@ import {
 } from "@dlock/core";
 import { Connector } from "./connector.js";
 import { fileSource, type KnexLike, lentSource, type Source } from "./knex-client.js";
+import { galeraNotice } from "./galera.js";
 import { HolderTable } from "./holder-table.js";
 import { LeaseProvider } from "./lease-provider.js";
 import { LeaseTable } from "./lease-table.js";
@@ -90,7 +91,7 @@ export function sqliteProvider(field: string, file: SqliteFile, options: SqlOpti
 
 function openServer(source: ServerSource, options: SqlOptions): SqlProvider {
   const settings = settingsOf(options);
-  return strategies[settings.strategy]({ ...settings, connector: new Connector(source) });
+  return strategies[settings.strategy]({ ...settings, connector: new Connector(source, galeraNotice(settings)) });
 }
 
 const guarantees: Guarantees = {

@@ -12,7 +12,10 @@ export interface Engine {
 }
 
 /** What may be asked for besides the configuration of a server. */
-export type Extras = Pick<Program, "clock">;
+export interface Extras extends Pick<Program, "clock"> {
+  /** The server's time zone, `Europe/Berlin`; default: this process's. */
+  readonly zone?: string | undefined;
+}
 
 /** What is to run. */
 export interface Program {

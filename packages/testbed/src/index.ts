@@ -5,6 +5,7 @@ export { Proxy } from "./proxy.js";
 export { openRedis, startRedis, type Redis, type RedisLink, type StartedRedis } from "./redis.js";
 export type { RedisConfig } from "./redis-server.js";
 export type { Clock } from "./clock.js";
+export { galeraConfig } from "./galera.js";
 export { SmallDisk } from "./small-disk.js";
 export type { Server } from "./server.js";
 export type { Links } from "./links.js";

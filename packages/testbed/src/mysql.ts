@@ -72,7 +72,7 @@ async function open(flavour: Flavour): Promise<Database> {
   return database;
 }
 
-async function start(flavour: Flavour, config: MysqlConfig, { clock }: Extras = {}): Promise<StartedDatabase> {
+async function start(flavour: Flavour, config: MysqlConfig, { clock, zone }: Extras = {}): Promise<StartedDatabase> {
   const [port, password] = [await freePort(), randomUUID()];
   const url = `${flavour}://dlock:${password}@${loopback}:${port}/dlock`;
   const options = Object.entries({ ...defaults, ...flavours[flavour].config, ...config, port: String(port) });
@@ -80,7 +80,7 @@ async function start(flavour: Flavour, config: MysqlConfig, { clock }: Extras = 
     software: software(flavour),
     args: ["--defaults-file=my.cnf", ...options.map(([name, value]) => `--${name}=${value}`)],
     setup: setup(flavours[flavour].initialize),
-    env: { PASSWORD: password },
+    env: { PASSWORD: password, ...(zone === undefined ? {} : { TZ: zone }) },
     clock,
   };
   const server = await Server.start(await engineFor(program.software), program, () => answersMysql(url));
