@@ -97,7 +97,12 @@ export const mysqlSession: Session = {
       .map(([name, value]) => `SESSION ${name} = ${value}`)
       .join(", ")}`;
   },
-  attempt: () => ["SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION TRANSACTION READ WRITE"],
+  // A clock that a lent knex has stopped; where `secure_timestamp` refuses this, it could not be stopped.
+  attempt: () => [
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "SET SESSION TRANSACTION READ WRITE",
+    "SET SESSION timestamp = DEFAULT",
+  ],
 };
 
 /** A statement of MySQL or MariaDB, for a session that is somebody else's and in a zone of his. */

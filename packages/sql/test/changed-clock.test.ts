@@ -1,22 +1,28 @@
 import { createLocks } from "@dlock/core";
 import { lockInTransaction, sqlProvider, type Strategy } from "@dlock/sql";
-import { isSelected } from "@dlock/testbed";
+import { isSelected, type MysqlConfig } from "@dlock/testbed";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { acrossChange, type Change, changes, obstacles, setBefore, startInBerlin, timeOf } from "./changed-clock.js";
+import { now as clock } from "../src/mysql-dialect.js";
 import { startPooler } from "./pooler.js";
-import { application, newKey, newTable, provide } from "./server.js";
+import { application, micros, newKey, newTable, provide, type ServerName } from "./server.js";
 import { ask, claim, sleep } from "./store.js";
 
 const ttl = 60_000;
-const servers = await Promise.all(
-  (["mariadb", "mysql"] as const)
-    .filter((name) => isSelected(name))
-    .map(async (name) => {
-      const database = await startInBerlin(name);
-      afterAll(() => database.stop());
-      return { name, database };
-    }),
-);
+/** Those that are selected. */
+const start = (names: readonly ServerName[], config: MysqlConfig = {}) =>
+  Promise.all(
+    names
+      .filter((name) => isSelected(name))
+      .map(async (name) => {
+        const database = await startInBerlin(name, config);
+        afterAll(() => database.stop());
+        return { name, database };
+      }),
+  );
+const servers = await start(["mariadb", "mysql"]);
+const frozen = await start(["mariadb", "mysql"], { "sysdate-is-now": "ON" });
+const postgres = await start(["postgres"]);
 const everyChange = Object.keys(changes) as Change[];
 const ways = everyChange.flatMap((change) =>
   (["directly", "behind a pooler"] as const).flatMap((way) =>
@@ -149,6 +155,20 @@ describe.each(servers)("$name in a zone with summer time", ({ database }) => {
     },
   );
 
+  moving.each(everyChange)(
+    "%s in a session that kept its zone: the clock is the start of the statement",
+    async (change) => {
+      const knex = application(database.url, { pool: { min: 1, max: 1 } });
+      await knex.raw("SELECT 1");
+      await setBefore(database, change, 250);
+      const [[row]] = (await knex.raw(
+        `SELECT SLEEP(0.5) AS slept, CAST(${clock} AS CHAR) AS clock, CAST(${micros({ postgres: false })} AS CHAR) AS start, CAST(SYSDATE(6) AS CHAR) AS local`,
+      )) as readonly [readonly Readonly<Record<string, string>>[]];
+      expect(row?.["clock"]).toBe(row?.["start"]);
+      expect(row?.["local"]).toContain(change === "summer time ends" ? " 02:00:00" : " 03:00:00");
+    },
+  );
+
   test("the server gets another zone while locks are held", async () => {
     const [key, table] = [newKey(), newTable()];
     const provider = provide(database.url, { table });
@@ -176,13 +196,7 @@ describe.each(servers)("$name in a zone with summer time", ({ database }) => {
     const token = (await ask(holder)) ?? 0n;
     // As old as a day, for the sweep to look at.
     await database.query(`UPDATE ${table} SET day = day - 5`);
-    const month = 30 * 86_400;
-    const stop = `SET time_zone = '-12:00', timestamp = UNIX_TIMESTAMP() + ${month}`;
-    const afterCreate = (
-      raw: { query(sql: string, done: (error: unknown) => void): void },
-      done: (error: unknown) => void,
-    ) => raw.query(stop, done);
-    const lent = sqlProvider(application(database.url, { pool: { min: 0, max: 2, afterCreate } }), { table });
+    const lent = sqlProvider(stopped(database.url), { table });
     onTestFinished(() => lent.close());
     await lent.connect();
     expect(await ask(claim(lent, key))).toBeUndefined();
@@ -219,3 +233,68 @@ describe.each(servers)("$name in a zone with summer time", ({ database }) => {
     },
   );
 });
+
+describe.each(frozen)("$name whose clock stands still during a statement", ({ database }) => {
+  test.skipIf(database.server.clock === undefined).each(everyChange)("%s while statements wait", async (change) => {
+    const [held, free, table] = [newKey(), newKey(), newTable()];
+    await setBefore(database, change, 5_000);
+    const provider = provide(database.url, { table, connections: 8 });
+    const [holder, fresh] = [claim(provider, held, ttl), claim(provider, free, ttl)];
+    const token = await ask(holder);
+    let answers: Promise<unknown>[] = [];
+    const wentOn = await acrossChange(database, change, [`LOCK TABLES ${table} READ`, "UNLOCK TABLES"], () => {
+      answers = [holder.renew(ttl), ask(claim(provider, held)), ask(fresh)];
+    });
+    expect(await Promise.all(answers)).toEqual([true, undefined, expect.any(BigInt)]);
+    // Counted from the start of the statement, hence from after it was sent.
+    const ends = await database.query(`SELECT expires FROM ${table} WHERE \`key\` IN (?, ?)`, [held, free]);
+    for (const { expires } of ends) {
+      expect(Number(expires) / 1_000).toBeGreaterThan(wentOn - 700 + ttl);
+      expect(Number(expires) / 1_000).toBeLessThanOrEqual((await timeOf(database)) + ttl);
+    }
+    expect(await ask(holder)).toBe(token);
+  });
+
+  test("a lent knex has stopped the clock for good", async () => {
+    const [key, table] = [newKey(), newTable()];
+    const holder = claim(provide(database.url, { table }), key, ttl);
+    await ask(holder);
+    const lent = sqlProvider(stopped(database.url), { table });
+    onTestFinished(() => lent.close());
+    expect(await ask(claim(lent, key))).toBeUndefined();
+    expect(await holder.renew(ttl)).toBe(true);
+  });
+});
+
+// Nothing there knows a zone, whatever the roles and the database have set.
+describe.each(postgres)("$name in a zone with summer time", ({ database }) => {
+  test.skipIf(database.server.clock === undefined).each(everyChange)("%s while statements wait", async (change) => {
+    const [held, table] = [newKey(), newTable()];
+    await setBefore(database, change, 5_000);
+    const provider = provide(database.url, { table });
+    const holder = claim(provider, held, ttl);
+    const token = await ask(holder);
+    await setBefore(database, change, 250);
+    const trx = await application(database.url).transaction();
+    await trx(table).where({ key: held }).forUpdate();
+    const renewing = holder.renew(ttl);
+    await sleep(500);
+    await trx.commit();
+    expect(await renewing).toBe(true);
+    const [row] = await database.query(`SELECT expires FROM ${table} WHERE key = $1`, [held]);
+    const left = Number(row?.["expires"]) / 1_000 - (await timeOf(database));
+    expect(left).toBeGreaterThan(ttl - 1_000);
+    expect(left).toBeLessThanOrEqual(ttl);
+    expect(await ask(claim(provider, held))).toBeUndefined();
+    expect(await ask(holder)).toBe(token);
+  });
+});
+
+/** A knex whose application has stopped the clock of its connections, a month ahead and in another zone. */
+function stopped(url: string) {
+  const afterCreate = (
+    raw: { query(sql: string, done: (error: unknown) => void): void },
+    done: (error: unknown) => void,
+  ) => raw.query(`SET time_zone = '-12:00', timestamp = UNIX_TIMESTAMP() + ${30 * 86_400}`, done);
+  return application(url, { pool: { min: 0, max: 2, afterCreate } });
+}

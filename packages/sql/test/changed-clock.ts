@@ -1,6 +1,7 @@
-import { type StartedDatabase, startMariadb, startMysql } from "@dlock/testbed";
+import { type MysqlConfig, type StartedDatabase, startMariadb, startMysql, startPostgres } from "@dlock/testbed";
 import { createConnection, type Connection } from "mysql2/promise";
 import { onTestFinished } from "vitest";
+import { micros, type ServerName } from "./server.js";
 import { sleep } from "./store.js";
 
 /** When clocks in Berlin go back from 03:00 to 02:00, and forward from 02:00 to 03:00. */
@@ -16,17 +17,16 @@ export const obstacles = {
   "a server that is locked for a backup": { enter: () => "FLUSH TABLES WITH READ LOCK", leave: "UNLOCK TABLES" },
 } as const;
 
-const starts = { mariadb: startMariadb, mysql: startMysql } as const;
-
 /** A server in Berlin, whose clock can be moved where that can be had. */
-export function startInBerlin(name: keyof typeof starts): Promise<StartedDatabase> {
-  return starts[name]({}, { clock: true, zone: "Europe/Berlin" });
+export function startInBerlin(name: ServerName, config: MysqlConfig = {}): Promise<StartedDatabase> {
+  if (name === "postgres") return startPostgres({ timezone: "Europe/Berlin" }, { clock: true });
+  return (name === "mariadb" ? startMariadb : startMysql)(config, { clock: true, zone: "Europe/Berlin" });
 }
 
 /** The server's time in Unix ms, by no zone. */
 export async function timeOf(database: StartedDatabase): Promise<number> {
-  const micros = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
-  const [row] = await database.query(`SELECT ${micros} AS micros`);
+  const postgres = database.url.startsWith("postgres");
+  const [row] = await database.query(`SELECT ${micros({ postgres })} AS micros`);
   return Number(row?.["micros"]) / 1_000;
 }
 

@@ -50,7 +50,7 @@ export function application(url: string, settings: Partial<Knex.Config> = {}): K
 export const keyColumn = ({ postgres }: Server): string => (postgres ? "key" : "`key`");
 
 /** The server's microseconds, as its tables have them. */
-export const micros = ({ postgres }: Server): string =>
+export const micros = ({ postgres }: Pick<Server, "postgres">): string =>
   postgres
     ? "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
     : "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
