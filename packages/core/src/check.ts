@@ -3,6 +3,8 @@ import type { Signal } from "./signal.js";
 
 const longestTimer = 2 ** 31 - 1;
 const longestKey = 1_024;
+/** ms; the shortest lease there is. */
+export const leastTtl = 10;
 
 /** Refuses what some backend could not tell apart from another key, or not keep at all. */
 export function checkKey(key: unknown, field = "key"): string {
@@ -16,8 +18,8 @@ export function checkKey(key: unknown, field = "key"): string {
 
 /** A ttl: whole ms, as every backend can keep it, and long enough to be renewed at all. */
 export function checkTtl(ttl: unknown, key?: string): number {
-  if (Number.isInteger(ttl) && (ttl as number) >= 10 && (ttl as number) <= longestTimer) return ttl as number;
-  throw new LockConfigError("ttl", ttl, `a whole number of milliseconds from 10 to ${longestTimer}`, key);
+  if (Number.isInteger(ttl) && (ttl as number) >= leastTtl && (ttl as number) <= longestTimer) return ttl as number;
+  throw new LockConfigError("ttl", ttl, `a whole number of milliseconds from ${leastTtl} to ${longestTimer}`, key);
 }
 
 /** ms from `least` up to 24 days, or for ever. */
@@ -25,6 +27,12 @@ export function checkDuration(field: string, value: unknown, least: number, key?
   if (value === Number.POSITIVE_INFINITY) return value;
   if (typeof value === "number" && value >= least && value <= longestTimer) return value;
   throw new LockConfigError(field, value, `milliseconds from ${least} to ${longestTimer}, or Infinity`, key);
+}
+
+/** ms from now at which a lease ends by itself: there is no lease for ever. */
+export function checkEnd(field: string, value: unknown, key?: string): number {
+  if (typeof value === "number" && value >= 0 && value <= longestTimer) return value;
+  throw new LockConfigError(field, value, `milliseconds from 0 to ${longestTimer}`, key);
 }
 
 export function checkOneOf<Value>(field: string, value: unknown, accepted: readonly Value[], key?: string): Value {

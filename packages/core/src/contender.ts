@@ -1,6 +1,7 @@
 import { backoff } from "./backoff.js";
+import { leastTtl } from "./check.js";
 import { monotonicNow } from "./clock.js";
-import { hadNoEffect, isLockError, isRetryable, LockBackendError } from "./errors.js";
+import { hadNoEffect, isLockError, isRetryable, LockBackendError, LockLostError } from "./errors.js";
 import { Moment } from "./moment.js";
 import type { Claim, FencingToken } from "./provider.js";
 import { invoke, pause, settleBy, type Waiting } from "./settle.js";
@@ -10,9 +11,17 @@ export interface Grant {
   readonly asked: Moment;
 }
 
+/** A claim that is being given up. */
+export interface Retirement {
+  /** Resolves with `undefined` when the backend confirmed it, else with what prevented it. */
+  readonly confirmed: Promise<unknown>;
+  /** Resolves when no attempt can take effect any more. */
+  readonly undone: Promise<void>;
+}
+
 interface Attempt {
   readonly deadline: number;
-  /** Settles only when the outcome is known, which a rejection as a rule is not. */
+  /** Settles only when the outcome is known, which a rejection as a rule is not, or can do no more harm. */
   readonly answered: Promise<void>;
 }
 
@@ -51,42 +60,65 @@ export class Contender {
     return token === undefined ? undefined : { token, asked };
   }
 
-  /**
-   * Gives the claim up, trying again until `until` (monotonic ms): `confirmed` resolves with `undefined` when the backend
-   * confirmed it, else with what prevented it. `undone` goes on in the background until no attempt can take effect any more.
-   */
-  retire(until: number, waiting: Waiting): { readonly confirmed: Promise<unknown>; readonly undone: Promise<void> } {
-    const confirmed = this.#release(until, waiting);
-    return { confirmed, undone: this.#undo(confirmed) };
+  /** Gives the claim up, trying again until `until` (monotonic ms), and then in the background until no attempt can take effect any more. */
+  retire(until: number, waiting: Waiting): Retirement {
+    // An attempt that is answered after the release is undone by the claim itself.
+    return this.#finish(() => this.claim.release(), until, waiting, { undoesAnswered: true });
   }
 
-  async #undo(confirmed: Promise<unknown>): Promise<void> {
+  /** As `retire`, but the lease of the hold is left to end at `end` (monotonic ms): anew, when one of the `unanswered` calls may have moved that. */
+  expire(end: number, until: number, { unanswered }: { readonly unanswered: readonly Promise<unknown>[] }): Retirement {
+    const deadline = monotonicNow() + this.#ttl;
+    for (const call of unanswered) {
+      const attempt: Attempt = { deadline, answered: call.then(() => void this.#unanswered.delete(attempt)) };
+      this.#unanswered.add(attempt);
+    }
+    return this.#finish(() => this.#leaveUntil(end), until, { background: false }, { undoesAnswered: false });
+  }
+
+  async #leaveUntil(end: number): Promise<void> {
+    const left = Math.ceil(end - monotonicNow());
+    if (left <= 0) return this.claim.release();
+    if (await this.claim.renew?.(Math.max(left, leastTtl))) return;
+    throw new LockLostError(this.#key, "was ended by the backend");
+  }
+
+  #finish(
+    step: () => Promise<void>,
+    until: number,
+    waiting: Waiting,
+    claim: { readonly undoesAnswered: boolean },
+  ): Retirement {
+    const confirmed = this.#repeat(step, until, waiting);
+    return { confirmed, undone: this.#undo(step, confirmed, claim) };
+  }
+
+  async #undo(
+    step: () => Promise<void>,
+    confirmed: Promise<unknown>,
+    { undoesAnswered }: { readonly undoesAnswered: boolean },
+  ): Promise<void> {
     const failure = await confirmed;
     const leaseEnd = monotonicNow() + this.#ttl;
     if (failure !== undefined && isHopeless(failure)) return;
-    if (failure !== undefined) await this.#release(leaseEnd, inBackground);
+    if (failure !== undefined) await this.#repeat(step, leaseEnd, inBackground);
     const attempts = [...this.#unanswered];
     if (attempts.length === 0) return;
     const latest = Math.max(...attempts.map((attempt) => attempt.deadline)) + clockDoubt;
     const answered = new AbortController();
     void Promise.all(attempts.map((attempt) => attempt.answered)).then(() => answered.abort("answered"));
     await pause(latest - monotonicNow(), { ...inBackground, signal: answered.signal });
-    // An attempt that was answered after the release was undone by the claim itself; one that never was may have come later.
-    if (!answered.signal.aborted) await this.#release(monotonicNow() + this.#ttl, inBackground);
+    // One that was never answered may have come later.
+    if (!answered.signal.aborted || !undoesAnswered) await this.#repeat(step, monotonicNow() + this.#ttl, inBackground);
   }
 
   /** `undefined` when the backend confirmed, else its last error. */
-  async #release(until: number, waiting: Waiting): Promise<unknown> {
+  async #repeat(step: () => Promise<void>, until: number, waiting: Waiting): Promise<unknown> {
     for (let failures = 0; ; failures++) {
       const askedAt = monotonicNow();
       const deadline = Math.min(askedAt + this.#backendTimeout, Math.max(until, askedAt + 1));
       try {
-        await settleBy(
-          () => this.claim.release(),
-          deadline,
-          () => silent(this.#key, askedAt),
-          waiting,
-        );
+        await settleBy(step, deadline, () => silent(this.#key, askedAt), waiting);
         return undefined;
       } catch (error) {
         const wait = backoff(failures);

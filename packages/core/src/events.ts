@@ -23,7 +23,8 @@ export interface LockEvents {
   /** One renewal failed; it is retried until `remaining` is over. */
   renewFailed: AboutHold & { readonly error: unknown; readonly remaining: number };
   lost: AboutHold & { readonly heldFor: number; readonly reason: LockLostError };
-  released: AboutHold & { readonly heldFor: number };
+  /** `expiresIn`: it was left at the backend, to end by itself in so many ms (`expireIn`). */
+  released: AboutHold & { readonly heldFor: number; readonly expiresIn?: number | undefined };
   /** The hold ends by its ttl: that it was given up could not be confirmed. */
   releaseFailed: AboutHold & { readonly heldFor: number; readonly error: unknown };
   /** A failure of the backend that a waiter rides out. */

@@ -47,6 +47,13 @@ export function requireModes(guarantees: Guarantees, request: Pick<ClaimRequest,
   }
 }
 
+/** Of a lock that would end with its process, for whoever needs one that does not. */
+export function notLeased({ alive }: Guarantees, key: string): LockConfigError {
+  const accepted =
+    '"lease": a key whose backend keeps a hold for its time, also when its process ends (Redis, SQL with strategy "version", memory)';
+  return new LockConfigError("alive", alive, accepted, key);
+}
+
 /** One entry in which a backend gives less than is required. */
 export interface Shortfall {
   readonly entry: keyof Guarantees;

@@ -1,4 +1,5 @@
-import { checkDuration, checkTtl } from "./check.js";
+import { checkDuration, checkEnd, checkTtl } from "./check.js";
+import { monotonicNow } from "./clock.js";
 import { LockLostError } from "./errors.js";
 import type { Hold } from "./hold.js";
 import type { Lock } from "./lock.js";
@@ -62,6 +63,12 @@ export class HeldLock implements Lock {
     await this.hold.downgrade();
   }
 
+  async expireIn(ms: number): Promise<boolean> {
+    const end = monotonicNow() + checkEnd("ms", ms, this.key);
+    this.hold.checkAlive("lease");
+    return (this.#released ??= this.#release(end));
+  }
+
   release(): Promise<boolean> {
     return (this.#released ??= this.#release());
   }
@@ -74,10 +81,10 @@ export class HeldLock implements Lock {
     await this.release();
   }
 
-  #release(): Promise<boolean> {
+  #release(end?: number): Promise<boolean> {
     // Who waits to use the same hold takes it over before it could end.
     this.#left();
-    return this.hold.leave();
+    return this.hold.leave(end);
   }
 
   /** Others may keep the hold that this one has given up. */

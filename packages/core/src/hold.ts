@@ -1,10 +1,12 @@
 import { monotonicNow } from "./clock.js";
-import type { Contender, Grant } from "./contender.js";
+import type { Contender, Grant, Retirement } from "./contender.js";
 import { asLockError, LockConfigError, type LockLostError } from "./errors.js";
 import type { AboutHold, LockEvents } from "./events.js";
+import { notLeased } from "./guarantees.js";
 import type { FencingToken, LockMode } from "./provider.js";
 import type { Queue } from "./queue.js";
 import type { Signal } from "./signal.js";
+import { within } from "./settle.js";
 import { Tenure } from "./tenure.js";
 import { about, type Want } from "./want.js";
 
@@ -23,6 +25,8 @@ export class Hold {
   #end: () => void = () => {};
   /** Who relies on it: the lock that was asked for, and those that re-entered. */
   #shares = 0;
+  /** Monotonic ms up to which it is left at the backend, as far as was asked for yet. */
+  #leftUntil = Number.NEGATIVE_INFINITY;
   /** Or shared from the start. Without an answer it is shared, and may be exclusive still. */
   #downgraded: boolean;
 
@@ -112,10 +116,21 @@ export class Hold {
     this.#shares += 1;
   }
 
-  /** Given up with the last share. false: it was lost, or its end could not be confirmed. */
-  async leave(): Promise<boolean> {
+  /**
+   * Given up with the last share, and left at the backend to end by itself at the latest `end` (monotonic ms) that any share asked for.
+   * false: it was lost, or that could not be confirmed.
+   */
+  async leave(end: number = Number.NEGATIVE_INFINITY): Promise<boolean> {
+    this.#leftUntil = Math.max(this.#leftUntil, end);
     this.#shares -= 1;
-    return this.#shares > 0 ? this.loss() === undefined : this.#release();
+    if (this.#shares > 0) return this.loss() === undefined;
+    return this.#leftUntil > monotonicNow() ? this.#expire(this.#leftUntil) : this.#release();
+  }
+
+  /** Throws for whoever needs a hold that outlives its process. */
+  checkAlive(alive: Want["alive"]): void {
+    if (alive === undefined || this.#tenure.leased) return;
+    throw notLeased(this.queue.provider.guarantees, this.key);
   }
 
   /** Ends it as lost, because the locks were closed. */
@@ -125,15 +140,37 @@ export class Hold {
 
   async #release(): Promise<boolean> {
     if (this.loss() !== undefined) return false;
+    return this.#ended(this.#contender.retire(this.#giveUp(), { background: false }));
+  }
+
+  async #expire(end: number): Promise<boolean> {
+    if (this.loss() !== undefined) return false;
+    const until = this.#giveUp();
+    // A renewal that takes effect after this would lengthen the lease again.
+    await within(until - monotonicNow(), this.#tenure.unanswered);
+    const { unanswered } = this.#tenure;
+    const ended = await this.#ended(this.#contender.expire(end, until, { unanswered }), end);
+    // If anything made it longer after all, and for what this process keeps of the claim.
+    const drift = (end - monotonicNow()) / 100 + 2;
+    this.queue.retireAt(end + drift, this.#contender, this.#want.backendTimeout);
+    return ended;
+  }
+
+  /** From here on its end is no loss. Returns until when (monotonic ms) the backend has to confirm it. */
+  #giveUp(): number {
     const { deadline } = this.#tenure;
     this.#tenure.giveUp();
-    const until = Math.min(deadline, monotonicNow() + this.#want.backendTimeout);
-    const { confirmed, undone } = this.#contender.retire(until, { background: false });
+    return Math.min(deadline, monotonicNow() + this.#want.backendTimeout);
+  }
+
+  /** `end`: monotonic ms at which it ends at the backend, where that is not at once. */
+  async #ended({ confirmed, undone }: Retirement, end?: number): Promise<boolean> {
     this.queue.finish(undone);
     const error = await confirmed;
     this.#end();
     const { heldFor } = this;
-    if (error === undefined) this.#emit("released", { heldFor });
+    const rest = end === undefined ? {} : { expiresIn: Math.max(0, end - monotonicNow()) };
+    if (error === undefined) this.#emit("released", { heldFor, ...rest });
     else this.#emit("releaseFailed", { heldFor, error: asLockError(error, this.key) });
     return error === undefined;
   }

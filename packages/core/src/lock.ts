@@ -23,6 +23,15 @@ export interface Lock {
    * knows, `LockLostError` when the hold is gone.
    */
   downgrade(): Promise<void>;
+  /**
+   * Gives the lock up as `release` does, but leaves it at the backend for `ms` more, counted from this call; 0 releases it. Nothing
+   * renews it from here on, and neither the process nor `close` waits for its end. Resolves with true when the backend confirmed it;
+   * with false when the hold was lost before, or nobody knows (an event tells): then the lease ends at the time that was asked for, or
+   * a ttl after its last renewal. The first call of `release` and `expireIn` decides; a hold that several sections share is left when
+   * the last of them gives it up, for the longest time that any of them asked for. Rejects with `LockConfigError`, and gives nothing up,
+   * where a hold ends with its process (`alive` is not `"lease"`).
+   */
+  expireIn(ms: number): Promise<boolean>;
   /** Gives the lock up. Idempotent, never rejects. false: it was known to be lost before, or its end could not be confirmed (an event tells); true does not say that nobody else had it meanwhile. */
   release(): Promise<boolean>;
   /** The token as a string. */

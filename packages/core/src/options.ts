@@ -22,6 +22,8 @@ export interface TryOptions {
   readonly reentrant?: boolean | undefined;
   /** Human label for inspection; default `host:pid`. */
   readonly owner?: string | undefined;
+  /** `"lease"`: refuse, before anything is sent, a key whose backend ends the hold with its session or connection; needed for `lock.expireIn`. Default: any. */
+  readonly alive?: "lease" | undefined;
 }
 
 /** How to wait for a lock. */

@@ -1,8 +1,10 @@
 import { AsyncResource } from "node:async_hooks";
+import { Alarm } from "./alarm.js";
 import { monotonicNow } from "./clock.js";
 import { Contender, type Grant } from "./contender.js";
 import type { Emitter } from "./emitter.js";
 import { LockClosedError, LockTimeoutError } from "./errors.js";
+import { notLeased } from "./guarantees.js";
 import { HeldLock } from "./held-lock.js";
 import { Hold } from "./hold.js";
 import type { Inside } from "./inside.js";
@@ -10,6 +12,7 @@ import { Line } from "./line.js";
 import type { LockProvider } from "./provider.js";
 import { within } from "./settle.js";
 import { tryOnce } from "./single-try.js";
+import { isLease } from "./tenure.js";
 import { Waiter } from "./waiter.js";
 import { about, type Want } from "./want.js";
 
@@ -20,6 +23,7 @@ export class Queue {
   readonly #lines = new Map<string, Line>();
   readonly #waiters = new Set<Waiter>();
   readonly #holds = new Map<string, Set<Hold>>();
+  readonly #endings = new Set<Alarm>();
   readonly #unfinished = new Set<Promise<void>>();
   readonly #outside = new AsyncResource("LOCK_QUEUE");
   #closed = false;
@@ -62,6 +66,7 @@ export class Queue {
   /** Ends every wait, gives the holds `grace` ms, cuts off what remains; waits up to `patience` ms for what is being undone. */
   async close(grace: number, patience: number): Promise<void> {
     this.#closed = true;
+    for (const alarm of this.#endings) alarm.clear();
     for (const waiter of this.#waiters) waiter.fail(new LockClosedError(waiter.want.key));
     await within(
       grace,
@@ -76,8 +81,11 @@ export class Queue {
 
   /** A new claim for the want. Throws what the provider says to a request it cannot serve. */
   contender(want: Want, { join }: { readonly join: boolean }): Contender {
-    const { key, owner, ttl, mode, limit } = want;
-    return new Contender(this.provider.claim({ key, id: crypto.randomUUID(), owner, ttl, mode, limit, join }), want);
+    const { key, owner, ttl, mode, limit, alive } = want;
+    const claim = this.provider.claim({ key, id: crypto.randomUUID(), owner, ttl, mode, limit, join });
+    // A claim that was only made has had no effect.
+    if (alive !== undefined && !isLease(claim)) throw notLeased(this.provider.guarantees, key);
+    return new Contender(claim, want);
   }
 
   hold(want: Want, contender: Contender, grant: Grant): HeldLock {
@@ -94,6 +102,20 @@ export class Queue {
   /** Gives the claim up in the background. */
   retire(contender: Contender, patience: number): void {
     this.finish(contender.retire(monotonicNow() + patience, { background: true }).undone);
+  }
+
+  /** Gives the claim up at `at` (monotonic ms), for which nothing waits: a claim that ends by itself anyway. */
+  retireAt(at: number, contender: Contender, patience: number): void {
+    if (this.#closed) return;
+    const alarm = new Alarm(
+      () => {
+        this.#endings.delete(alarm);
+        this.retire(contender, patience);
+      },
+      { background: true },
+    );
+    this.#endings.add(alarm);
+    alarm.set(at);
   }
 
   /** Remembers for `close` what has to come to its end; none of it rejects. */
@@ -150,8 +172,8 @@ export class Queue {
   }
 
   #join(waiter: Waiter): void {
-    const { key, mode, limit, ttl, owner, backendTimeout } = waiter.want;
-    const name = JSON.stringify([key, mode, limit, ttl, owner, backendTimeout]);
+    const { key, mode, limit, ttl, owner, backendTimeout, alive } = waiter.want;
+    const name = JSON.stringify([key, mode, limit, ttl, owner, backendTimeout, alive]);
     const line = this.#lines.get(name);
     if (line !== undefined) return line.join(waiter);
     const first = new Line(this, waiter.want);

@@ -111,6 +111,7 @@ export class Scope implements Locks {
     const upgrade = inside.hold.mode === "shared" && want.mode === "exclusive";
     if (!want.reentrant || upgrade) throw new LockReentryError(want.key, { upgrade });
     inside.hold.checkLimit(want);
+    inside.hold.checkAlive(want.alive);
     return this.#queue.reenter(want, inside);
   }
 
@@ -119,6 +120,7 @@ export class Scope implements Locks {
     const inside = want.reentrant ? sectionAround(this.#queue, want.key) : undefined;
     if (inside === undefined) return this.#queue.tryAcquire(want);
     inside.hold.checkLimit(want);
+    inside.hold.checkAlive(want.alive);
     return inside.hold.mode === "shared" && want.mode === "exclusive"
       ? undefined
       : this.#queue.tryReenter(want, inside);

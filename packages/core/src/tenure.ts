@@ -3,7 +3,7 @@ import { monotonicNow } from "./clock.js";
 import { asLockError, LockBackendError, LockLostError } from "./errors.js";
 import { Moment } from "./moment.js";
 import { onAbort } from "./on-abort.js";
-import type { Claim } from "./provider.js";
+import type { Claim, LeaseClaim } from "./provider.js";
 import { settleBy, type Waiting } from "./settle.js";
 import type { Signal } from "./signal.js";
 
@@ -29,6 +29,11 @@ export interface TenureListener {
 export function certainUntil(claim: Claim, asked: Moment, ttl: number): number {
   if (asked.sleptSince || claim.lost?.aborted) return Number.NEGATIVE_INFINITY;
   return "certainUntil" in claim ? claim.certainUntil() : leaseEnd(asked, claim.ttl ?? ttl);
+}
+
+/** Whether the claim ends by its time alone, and not with its process. */
+export function isLease(claim: Claim): claim is LeaseClaim {
+  return !("certainUntil" in claim);
 }
 
 /** Less 1 % and 2 ms by which two clocks may have drifted apart meanwhile, as in the Redlock algorithm. */
@@ -57,6 +62,7 @@ export class Tenure {
   /** Where core itself ends the hold, whatever the backend would grant. */
   #fixedEnd: number;
   #renewing: Promise<void> = Promise.resolve();
+  readonly #unanswered = new Set<Promise<unknown>>();
   #stopListening: () => void = () => {};
   #end: LockLostError | "given up" | undefined;
 
@@ -105,6 +111,16 @@ export class Tenure {
     return this.#end instanceof LockLostError ? this.#end : undefined;
   }
 
+  /** Whether the claim is a lease: it ends by its time, also without its process. */
+  get leased(): boolean {
+    return isLease(this.#claim);
+  }
+
+  /** Calls that nobody waits for any more may be among them: each resolves when its answer came, and may take effect until then. */
+  get unanswered(): readonly Promise<unknown>[] {
+    return [...this.#unanswered];
+  }
+
   /** Whether it is over at this instant: given up, or lost. */
   get ended(): boolean {
     return this.loss() !== undefined || this.#end !== undefined;
@@ -135,7 +151,7 @@ export class Tenure {
     const turn = this.#renewing.then(async () => {
       this.throwIfLost();
       const silent = () => this.#silent("a change");
-      await settleBy(step, this.#patience(monotonicNow()), silent, { background: false });
+      await settleBy(() => this.#remember(step()), this.#patience(monotonicNow()), silent, { background: false });
       this.throwIfLost();
     });
     // The caller hears of it; whoever comes next only has to wait.
@@ -208,7 +224,7 @@ export class Tenure {
       const promised = leaseEnd(asked, this.#claim.ttl ?? ttl);
       if (promised < this.#leaseEnd) this.#shorten(promised, ttl, asked);
       const alive = await settleBy(
-        () => this.#call(ttl),
+        () => this.#remember(this.#call(ttl)),
         limit,
         () => this.#silent("a renewal"),
         waiting,
@@ -234,6 +250,15 @@ export class Tenure {
 
   async #call(ttl: number): Promise<boolean> {
     return (await this.#claim.renew?.(ttl)) ?? true;
+  }
+
+  #remember<Value>(answer: Promise<Value>): Promise<Value> {
+    const settled: Promise<unknown> = answer.then(forget, forget);
+    const unanswered = this.#unanswered.add(settled);
+    function forget(): void {
+      unanswered.delete(settled);
+    }
+    return answer;
   }
 
   /** Until when an answer is waited for: others have to be asked for as well before the hold ends. */

@@ -18,11 +18,23 @@ export interface Want {
   readonly waitTimeout: number;
   readonly backendTimeout: number;
   readonly signal: Signal | undefined;
+  readonly alive: "lease" | undefined;
 }
 
 export type Defaults = Pick<Want, "ttl" | "owner" | "waitTimeout" | "backendTimeout">;
 
-const tryFields = ["ttl", "autoRenew", "maxHold", "backendTimeout", "signal", "mode", "limit", "reentrant", "owner"];
+const tryFields = [
+  "ttl",
+  "autoRenew",
+  "maxHold",
+  "backendTimeout",
+  "signal",
+  "mode",
+  "limit",
+  "reentrant",
+  "owner",
+  "alive",
+];
 const acquireFields = [...tryFields, "waitTimeout"];
 
 export function checkDefaults(options: LocksOptions): Defaults {
@@ -58,6 +70,7 @@ export function checkWant(key: string, options: AcquireOptions, defaults: Defaul
     waitTimeout: once ? 0 : checkDuration("waitTimeout", waitTimeout, 0, key),
     backendTimeout: checkDuration("backendTimeout", backendTimeout, 1, key),
     signal: checkSignal(signal, key),
+    alive: options.alive === undefined ? undefined : checkOneOf("alive", options.alive, ["lease"], key),
   };
 }
 
