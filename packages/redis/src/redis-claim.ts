@@ -23,6 +23,8 @@ import { Turn } from "./turn.js";
 
 /** ms after which a waiter asks again although nobody told it to, at most. */
 const longestWait = 5_000;
+/** ms that a renewal may take: one that arrives later would move the end of a long lease by as much. */
+const longestRenewal = 10_000;
 /** ms that calls without a deadline may take. */
 const patience = 4_000;
 
@@ -67,7 +69,7 @@ export class RedisClaim implements LeaseClaim {
 
   async renew(ttl: number): Promise<boolean> {
     if (this.#released) return false;
-    const deadline = monotonicNow() + Math.max(ttl / 3, 5);
+    const deadline = monotonicNow() + Math.min(Math.max(ttl / 3, 5), longestRenewal);
     const keys = heldKeys(this.#keys, { alone: this.#alone });
     try {
       return (await this.#deployment.link.run(renewScript, keys, [this.#owner, ttl], deadline)) === 1;

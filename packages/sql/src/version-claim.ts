@@ -30,6 +30,8 @@ interface Place {
 
 /** ms that a call without a deadline waits for the database before it rejects; core calls again. */
 const patience = 1_000;
+/** ms that a renewal may take: one that arrives later would move the end of a long lease by as much. */
+const longestRenewal = 10_000;
 const longestPause = 100;
 /** ms that readers let a writer go first, which says so again twice as often. */
 const precedence = 2_000;
@@ -89,7 +91,7 @@ export class VersionClaim implements LeaseClaim {
 
   async renew(ttl: number): Promise<boolean> {
     if (this.#over.signal.aborted) return false;
-    const until = monotonicNow() + Math.max(ttl / 3, 5);
+    const until = monotonicNow() + Math.min(Math.max(ttl / 3, 5), longestRenewal);
     return this.#anywhere(({ at, request }) => at.renew(request, ttl, { until, signal: this.#over.signal }));
   }
 
