@@ -1,4 +1,14 @@
-import { createLocks, LockBackendError, LockClosedError, LockConfigError, LockLostError } from "@dlock/core";
+import {
+  createLocks,
+  type Lock,
+  LockBackendError,
+  LockClosedError,
+  LockConfigError,
+  LockLostError,
+  type Locks,
+  monotonicNow,
+} from "@dlock/core";
+import { observe, route } from "@dlock/core/combinators";
 import { memoryProvider, memoryStore } from "@dlock/core/memory";
 import { leader, nextStripe, once, striped, type Term } from "@dlock/core/recipes";
 import { describe, expect, test, vi } from "vitest";
@@ -130,27 +140,201 @@ describe("once", () => {
     await Promise.all([one!.close(), other!.close()]);
   });
 
+  test("retryFailed: a task that failed is run again within the tick, one that did not is not", async () => {
+    const [one, other] = await fleet(2);
+    const options = { every: 5_000, retryFailed: true };
+    const fails = [() => Promise.reject(new Error("boom")), () => void expect.fail("at once")];
+    for (const task of fails) await expect(once(one!, "job", options, task)).rejects.toThrow();
+    expect(await once(other!, "job", options, () => "ran")).toEqual({ result: "ran" });
+    expect(await once(one!, "job", options, () => "again")).toBeUndefined();
+  });
+
   test("without atLeast a lock with a ttl is free when the task is over", async () => {
     const [one, other] = await fleet(2);
     await once(one!, "job", { ttl: 1_000 }, () => {});
-    await until(async () => (await once(other!, "job", { ttl: 1_000 }, () => "ran"))?.result === "ran", 500);
+    expect(await once(other!, "job", { ttl: 1_000 }, () => "ran")).toEqual({ result: "ran" });
     await once(one!, "longer", { ttl: 1_000, atLeast: 120 }, () => {});
     expect(await once(other!, "longer", { ttl: 1_000 }, () => "ran")).toBeUndefined();
     await sleep(150);
     expect(await once(other!, "longer", { ttl: 1_000 }, () => "ran")).toEqual({ result: "ran" });
   });
 
-  test("keeps others out, and the process alive, until it is time or the locks are closed", async () => {
-    const program = (end: string) => `
-      import { createLocks } from "@dlock/core";
-      import { once } from "@dlock/core/recipes";
-      const locks = await createLocks("memory:", { on: { released: () => console.log("over") } });
-      await once(locks, "job", ${end});
-    `;
-    expect(await runProgram(program(`{ ttl: 1_000, atLeast: 300 }, () => {}`))).toBe("over\n");
-    const start = performance.now();
-    expect(await runProgram(`${program(`{ every: 60_000 }, () => {}`)}; await locks.close();`)).toBe("");
-    expect(performance.now() - start).toBeLessThan(10_000);
+  test("when the task is over nothing is renewed, whatever becomes of the process, and close leaves the lock", async () => {
+    const store = memoryStore();
+    let renewals = 0;
+    const provider = faulty({ renew: (inner) => (renewals++, inner()) }, memoryProvider({ store }));
+    const living = await createLocks(provider);
+    expect(await once(living, "lives on", { ttl: 30, atLeast: 300 }, () => "ran")).toEqual({ result: "ran" });
+    expect(renewals).toBe(1);
+    await sleep(200);
+    expect(store.inspect("lives on").holders).toHaveLength(1);
+    await until(() => store.inspect("lives on").holders.length === 0, 1_000);
+    expect(renewals).toBe(1);
+    const closing = await createLocks(memoryProvider({ store }));
+    await once(closing, "closes", { every: 60_000 }, () => {});
+    const since = performance.now();
+    await closing.close({ grace: 20_000 });
+    expect(performance.now() - since).toBeLessThan(5_000);
+    expect(store.inspect("closes").holders[0]?.expiresIn).toBeGreaterThan(50_000);
+  });
+
+  test.each(["", "await locks.close();", "process.exit();"])(
+    "a process that ran the task comes to its end at once, with %j as without",
+    async (end) => {
+      const program = `
+        import { createLocks } from "@dlock/core";
+        import { once } from "@dlock/core/recipes";
+        const locks = await createLocks("memory:");
+        console.log(await once(locks, "job", { every: 60_000 }, () => "ran"));
+        ${end}
+      `;
+      const start = performance.now();
+      expect(await runProgram(program)).toBe("{ result: 'ran' }\n");
+      expect(performance.now() - start).toBeLessThan(20_000);
+    },
+  );
+
+  test("while the task runs the lease lasts until atLeast, and ttl from its last renewal, and no longer", async () => {
+    vi.useFakeTimers();
+    try {
+      const store = memoryStore();
+      const locks = await createLocks(memoryProvider({ store }));
+      const task = deferred();
+      const since = performance.now();
+      const running = once(locks, "job", { every: 100_000, atLeast: 90_000, ttl: 6_000 }, () => task.promise);
+      for (let at = 0; at < 150_000; at += 1_000) {
+        await vi.advanceTimersByTimeAsync(1_000);
+        const now = performance.now() - since;
+        const end = now + store.inspect("job").holders[0]!.expiresIn!;
+        expect(end).toBeGreaterThanOrEqual(Math.max(90_000, now + 3_000));
+        expect(end).toBeLessThanOrEqual(Math.max(90_001, now + 6_000));
+      }
+      task.resolve();
+      await running;
+      // The tick is over: nobody is kept out for the next one.
+      expect(store.size).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test("without a ttl it is half a minute, or the tick where that is shorter", async () => {
+    vi.useFakeTimers();
+    try {
+      const store = memoryStore();
+      const locks = await createLocks(memoryProvider({ store }));
+      for (const [every, ttl] of [
+        [86_400_000, 30_000],
+        [3_000, 3_000],
+      ] as const) {
+        const task = deferred();
+        const running = once(locks, "job", { every, atLeast: 1_000 }, () => task.promise);
+        await vi.advanceTimersByTimeAsync(every * 1.5);
+        const left = store.inspect("job").holders[0]!.expiresIn!;
+        expect(left).toBeGreaterThan(ttl / 2);
+        expect(left).toBeLessThanOrEqual(ttl);
+        task.resolve();
+        await running;
+      }
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test("maxHold: a task that hangs is told, and keeps nobody out beyond it and a ttl", async () => {
+    vi.useFakeTimers();
+    try {
+      const [one, other] = await fleet(2);
+      for (const atLeast of [0, 4_000, 19_000]) {
+        const key = `at least ${atLeast}`;
+        let told = false;
+        const hung = (lock: Lock) => {
+          lock.signal.addEventListener("abort", () => (told = true));
+          return never();
+        };
+        void once(one!, key, { ttl: 3_000, every: 20_000, atLeast, maxHold: 10_000 }, hung);
+        await vi.advanceTimersByTimeAsync(9_900);
+        expect(await once(other!, key, { ttl: 3_000 }, () => "ran")).toBeUndefined();
+        await vi.advanceTimersByTimeAsync(Math.max(3_200, atLeast - 9_900 + 1_100));
+        expect(told).toBe(true);
+        expect(await once(other!, key, { ttl: 3_000 }, () => "ran")).toEqual({ result: "ran" });
+      }
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test("a renewal of the task's lease that fails is tried again", async () => {
+    vi.useFakeTimers();
+    try {
+      const store = memoryStore();
+      let calls = 0;
+      const renew = (inner: () => Promise<boolean>) => (calls++ % 2 === 0 ? Promise.reject(new Error("cut")) : inner());
+      const locks = await createLocks(faulty({ renew }, memoryProvider({ store })));
+      const task = deferred();
+      const running = once(locks, "job", { ttl: 600, atLeast: 2_000 }, () => task.promise);
+      await vi.advanceTimersByTimeAsync(5_000);
+      expect(store.inspect("job").holders).toHaveLength(1);
+      task.resolve();
+      expect(await running).toEqual({ result: undefined });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test("a key whose hold would end with its process is refused before the task runs, and not kept", async () => {
+    const live = { lost: new AbortController().signal, certainUntil: () => monotonicNow() + 60_000 };
+    const calls: string[] = [];
+    const sessions = observe(faulty({ claim: (_, make) => Object.assign(make(), live) }), ({ call }) =>
+      calls.push(call),
+    );
+    const locks = await createLocks(
+      route({
+        routes: { "job:*": memoryProvider() },
+        default: {
+          guarantees: { ...sessions.guarantees, alive: "session" },
+          claim: (request) => sessions.claim(request),
+        },
+      }),
+    );
+    expect(locks.guarantees.alive).toBe("session");
+    expect(await once(locks, "job:1", { every: 5_000 }, () => "ran")).toEqual({ result: "ran" });
+    expect(await once(locks, "job:1", { every: 5_000 }, () => "ran")).toBeUndefined();
+    const task = vi.fn<() => void>();
+    for (const options of [{ every: 5_000 }, { ttl: 1_000 }, { ttl: 1_000, atLeast: 0 }]) {
+      const refused = once(locks, "other", options, task);
+      await expect(refused).rejects.toMatchObject({ code: "LOCK_CONFIG", field: "alive", value: "session" });
+      await expect(refused).rejects.toThrow(/"lease".*Redis/);
+    }
+    expect(task).not.toHaveBeenCalled();
+    expect(calls).toEqual([]);
+  });
+
+  test("it works with a double of Locks that passes its calls on", async () => {
+    const real = await createLocks("memory:");
+    const double: Locks = Object.create(real, {
+      tryWithLock: {
+        value: (key: string, options: object, task: () => unknown) => real.tryWithLock(`app/${key}`, options, task),
+      },
+    }) as Locks;
+    expect(await once(double, "job", { every: 5_000 }, () => "ran")).toEqual({ result: "ran" });
+    expect(await once(double, "job", { every: 5_000 }, () => "ran")).toBeUndefined();
+    expect((await real.inspect("app/job")).holders).toHaveLength(1);
+  });
+
+  test("a section that the task left running on its key is not cut short, and the tick is kept all the same", async () => {
+    const store = memoryStore();
+    const locks = await createLocks(memoryProvider({ store }));
+    const gate = deferred();
+    let child: Promise<unknown> | undefined;
+    const ran = await once(locks, "job", { ttl: 300, atLeast: 600 }, () => {
+      child = locks.withLock("job", { reentrant: true }, (lock) => gate.promise.then(() => lock.throwIfLost()));
+      return sleep(10).then(() => "ran");
+    });
+    expect(ran).toEqual({ result: "ran" });
+    gate.resolve();
+    await child;
+    expect(store.inspect("job").holders[0]?.expiresIn).toBeGreaterThan(300);
   });
 
   test("of a long tick it leaves five seconds, of a short one a tenth", async () => {
@@ -190,6 +374,10 @@ describe("once", () => {
     [{ ttl: 5 }, "ttl"],
     [{ ttl: 100, atLeast: -1 }, "atLeast"],
     [{ tick: 5 }, "options"],
+    [{ ttl: 100, atLeast: Number.POSITIVE_INFINITY }, "atLeast"],
+    [{ every: Number.POSITIVE_INFINITY }, "atLeast"],
+    [{ every: 1_000, maxHold: 0 }, "maxHold"],
+    [{ every: 1_000, retryFailed: "yes" }, "retryFailed"],
   ])("%j is refused", async (options, field) => {
     const locks = (await fleet(1))[0]!;
     await expect(once(locks, "job", options as { ttl: number }, () => {})).rejects.toMatchObject({
