@@ -2,6 +2,7 @@ import type { Law } from "./law.js";
 import { cleanup } from "./laws/cleanup.js";
 import { downgrades } from "./laws/downgrade.js";
 import { exclusion } from "./laws/exclusion.js";
+import { endings } from "./laws/expire.js";
 import { faults } from "./laws/faults.js";
 import { guarantees } from "./laws/guarantees.js";
 import { input } from "./laws/input.js";
@@ -41,6 +42,7 @@ const groups: readonly Law[] = [
   ...sharedOrder,
   ...downgrades,
   ...semaphores,
+  ...endings,
   ...reentry,
   ...manyKeys,
   ...stripedLocks,

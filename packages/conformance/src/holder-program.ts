@@ -2,8 +2,9 @@ import { pathToFileURL } from "node:url";
 import { isAbsolute } from "node:path";
 import { createLocks } from "@dlock/core";
 import type { AcquireOptions, FencingToken, Lock, Locks } from "@dlock/core";
+import { once, type OnceOptions } from "@dlock/core/recipes";
 import type { Peer } from "./harness.js";
-import type { Answer, Order, Span, Work } from "./orders.js";
+import type { Answer, Order, Orders, Span, Work } from "./orders.js";
 
 /** The program of a holder process: does what it is told, over Node's IPC channel. */
 class Obedient {
@@ -46,6 +47,17 @@ class Obedient {
     return spans;
   }
 
+  runOnce(key: string, options: OnceOptions, task: Parameters<Orders["runOnce"]>[2]): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const hang = (): Promise<never> => {
+        resolve(true);
+        return new Promise(() => {});
+      };
+      const ran = once(this.#locks, key, options, () => (task === "hangs" ? hang() : undefined));
+      ran.then((outcome) => resolve(outcome !== undefined), reject);
+    });
+  }
+
   async leave(): Promise<void> {
     await this.#locks.close();
     await this.#peer.close();
@@ -70,6 +82,8 @@ function obey(obedient: Obedient, { order, args }: Order): unknown {
       return obedient.acquire(...(args as [string, AcquireOptions]));
     case "contend":
       return obedient.contend(...(args as [string, number]));
+    case "runOnce":
+      return obedient.runOnce(...(args as Parameters<Orders["runOnce"]>));
     case "report":
       return obedient.report();
     case "release":

@@ -52,6 +52,7 @@ function remote(child: ChildProcess): Holder {
     report: () => send("report"),
     release: () => send("release"),
     contend: (key, rounds) => send("contend", key, rounds),
+    runOnce: (key, options, task) => send("runOnce", key, options, task),
     async leave() {
       await send("leave");
       await gone;

@@ -1,4 +1,5 @@
 import type { AcquireOptions, FencingToken } from "@dlock/core";
+import type { OnceOptions } from "@dlock/core/recipes";
 
 /** What a holder process can be told to do, and what it answers. */
 export interface Orders {
@@ -10,6 +11,8 @@ export interface Orders {
   release(): boolean;
   /** Takes the lock and gives it up `rounds` times. */
   contend(key: string, rounds: number): readonly Span[];
+  /** What `once` came to: whether it ran. A task that hangs is answered for when it begins. */
+  runOnce(key: string, options: OnceOptions, task: "returns" | "hangs"): boolean;
   /** Closes everything, and lets the process come to its end. */
   leave(): void;
 }

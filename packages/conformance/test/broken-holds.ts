@@ -131,3 +131,18 @@ export class UsesKeysAsFileNames extends ModelStore {
     return key;
   }
 }
+
+/** As `expires = greatest(expires, now + ttl)`. */
+export class NeverShortensALease extends ModelStore {
+  override renew(request: ClaimRequest, ttl: number): boolean {
+    const end = this.mine(request.key, request.id)?.end ?? 0;
+    return super.renew(request, Math.max(ttl, end - monotonicNow()));
+  }
+}
+
+/** As an upper bound that a server has for the ttl of a renewal. */
+export class NeverLengthensALease extends ModelStore {
+  override renew(request: ClaimRequest, ttl: number): boolean {
+    return super.renew(request, Math.min(ttl, request.ttl));
+  }
+}

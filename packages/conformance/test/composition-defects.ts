@@ -1,5 +1,6 @@
 import type { Broken } from "./broken.js";
 import * as broken from "./broken-compositions.js";
+import { NeverLengthensALease, NeverShortensALease } from "./broken-holds.js";
 import { modelHarness, type Client } from "./model-harness.js";
 import { ModelStore } from "./model-store.js";
 
@@ -42,6 +43,15 @@ export const compositionDefects: Readonly<Record<string, Broken>> = {
   "cuts keys at a #": {
     harness: over(broken.TakesKeysForUrls),
     breaks: "striped/side-by-side",
+  },
+  "never shortens a lease": {
+    harness: over(NeverShortensALease),
+    breaks: "once/next-tick",
+    also: { "it is the same without the recipe": ["expire/ends"] },
+  },
+  "never lengthens a lease": {
+    harness: over(NeverLengthensALease),
+    breaks: "expire/ends",
   },
   "renews a hold twelve times at the most": {
     harness: over(broken.CapsRenewals),

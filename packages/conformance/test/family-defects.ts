@@ -1,4 +1,5 @@
 import type { Broken } from "./broken.js";
+import { NeverShortensALease } from "./broken-holds.js";
 import * as permits from "./broken-permits.js";
 import * as readers from "./broken-shared.js";
 import { pollsInSecret } from "./broken-waits.js";
@@ -12,6 +13,11 @@ const over = (store: () => ModelStore) => () => withFamily({ store: store() })()
 
 /** In how readers and writers, and those who have permits, get along. */
 export const familyDefects: Readonly<Record<string, Broken>> = {
+  "shortens the leases of nobody, nor of those who share": {
+    harness: over(() => new NeverShortensALease()),
+    breaks: "expire/shared",
+    also: { "permits, and locks of one holder, are leases too": ["expire/permit", "expire/ends", "once/next-tick"] },
+  },
   "lets readers in beside a writer": {
     harness: over(() => new readers.LetsReadersInBesideAWriter()),
     breaks: "shared/together",

@@ -22,7 +22,6 @@ export const sessionDefects: Readonly<Record<string, Broken>> = {
         "faults/lost-release",
         "many-keys/lost",
         "leader/vanished",
-        "once/dead-runner",
       ],
       "it promises more than the server keeps": [
         "leases/full",
@@ -31,6 +30,14 @@ export const sessionDefects: Readonly<Record<string, Broken>> = {
         "leases/own-ttl",
         "loss/slow-answer",
       ],
+    },
+  },
+  "says that it lives by a session, and hands out leases": {
+    harness: () => modelHarness({ guarantees: { alive: "session" } }),
+    breaks: "once/refused",
+    also: {
+      "its claims know better": ["guarantees/declared", "expire/refused"],
+      "nor does a process keep them": ["guarantees/alive-session"],
     },
   },
   "calls a lease a session": {
@@ -46,7 +53,6 @@ export const sessionDefects: Readonly<Record<string, Broken>> = {
         "reentry/one-hold",
         "many-keys/kept",
         "leader/terms",
-        "once/one-a-tick",
       ],
       "and nobody is told when it ends": ["ownership/no-revival", "ownership/stale-renew"],
     },

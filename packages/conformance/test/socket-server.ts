@@ -72,5 +72,8 @@ function attend(socket: Socket, provider: LockProvider): void {
       (error: Error) => answer({ error: error.message }),
     );
   });
-  socket.on("close", () => waits.forEach((aborter) => aborter.abort()));
+  socket.on("close", () => {
+    for (const aborter of waits.values()) aborter.abort();
+    void provider.close?.();
+  });
 }

@@ -10,6 +10,14 @@ export function single({ modes }: Pick<Guarantees, "modes">): string | undefined
   return modes.includes("semaphore") ? undefined : "modes: without semaphore";
 }
 
+export function unleased({ alive }: Pick<Guarantees, "alive">): string | undefined {
+  return alive === "lease" ? undefined : `alive: ${alive}`;
+}
+
+export function leased({ alive }: Pick<Guarantees, "alive">): string | undefined {
+  return alive === "lease" ? "alive: lease" : undefined;
+}
+
 export function unordered({ order }: Pick<Guarantees, "order">): string | undefined {
   return order === "none" ? "order: none" : undefined;
 }

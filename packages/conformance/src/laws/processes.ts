@@ -104,7 +104,7 @@ export const processes: readonly Law[] = [
   },
 ];
 
-async function spawn(stage: Stage): Promise<Holder> {
+export async function spawn(stage: Stage): Promise<Holder> {
   assert.ok(stage.harness.spawn);
   const holder = await stage.harness.spawn();
   stage.finally(() => holder.kill());
