@@ -17,6 +17,10 @@ import { ServerClock } from "./server-clock.js";
 /** A lease that is locked while it looks the same so many times is locked by a transaction. */
 const enough = 4;
 const sweepEvery = 32;
+/** The claim of nobody, to whom all are others. */
+const everybody = "";
+
+type Asking = Pick<ClaimRequest, "key" | "id">;
 
 /**
  * Those who share leases: a row each, with a time of its own. The lease is that of their company, and lasts as long as the
@@ -70,9 +74,11 @@ export class HolderTable implements Leases {
     }
   }
 
-  async renew(request: ClaimRequest, ttl: number, patience: Patience): Promise<boolean> {
+  async renew(request: ClaimRequest, ttl: number, patience: Patience, how = { shorter: false }): Promise<boolean> {
     const bindings = { ...this.#bindings(request), ttl: Math.ceil(ttl) };
-    return (await this.#query(this.#sql.renew, bindings, patience)).affected > 0;
+    if ((await this.#query(this.#sql.renew, bindings, patience)).affected === 0) return false;
+    if (how.shorter) await this.#settle(request, patience);
+    return true;
   }
 
   async raise(request: ClaimRequest, floor: FencingToken, patience: Patience): Promise<boolean> {
@@ -93,22 +99,27 @@ export class HolderTable implements Leases {
   /** The lease then ends with the last of those who stay. */
   async giveUp(request: ClaimRequest, patience: Patience): Promise<void> {
     await this.withdraw(request, patience);
+    await this.#settle(request, patience);
+    if (++this.#exits % sweepEvery === 0) await this.#query(this.#sql.sweep, {}, patience).catch(() => {});
+  }
+
+  /** Lets the lease end with the last of its company, of which somebody left or will leave sooner. */
+  async #settle({ key }: ClaimRequest, patience: Patience): Promise<void> {
     for (let tries = 0; ; tries++) {
-      const seen = await this.#look(request, patience);
+      const seen = await this.#look({ key, id: everybody }, patience);
       if (!isCompany(seen.claim)) break;
       const left = seen.others > 0;
       const ends = left ? seen.last : companyGone;
       if (seen.expires === ends) break;
       const settled = {
         ...asSeen(seen),
-        key: this.#leases.stored(request.key),
+        key: this.#leases.stored(key),
         claim: left ? seen.claim : "",
         ends: String(ends),
       };
       if ((await this.#query(this.#sql.settle, settled, patience)).affected > 0) break;
       await pause(Math.random() * Math.min(2 ** tries, 64), { background: false });
     }
-    if (++this.#exits % sweepEvery === 0) await this.#query(this.#sql.sweep, {}, patience).catch(() => {});
   }
 
   /** Readers that come now do not go before the claim, for `ttl` ms. */
@@ -134,7 +145,7 @@ export class HolderTable implements Leases {
 
   /** By stored keys. */
   async occupancies(keys: readonly string[], patience: Patience): Promise<ReadonlyMap<string, Occupancy>> {
-    const { rows } = await this.#query(this.#sql.look, { keys, claim: "" }, patience);
+    const { rows } = await this.#query(this.#sql.look, { keys, claim: everybody }, patience);
     return new Map(rows.map((row) => [text(row["key"]), occupancyOf(row)]));
   }
 
@@ -150,7 +161,7 @@ export class HolderTable implements Leases {
     }
   }
 
-  async #look(request: ClaimRequest, patience: Patience): Promise<Occupancy> {
+  async #look(request: Asking, patience: Patience): Promise<Occupancy> {
     const { key, claim } = this.#bindings(request);
     for (;;) {
       const askedAt = monotonicNow();
@@ -164,7 +175,7 @@ export class HolderTable implements Leases {
     }
   }
 
-  #bindings({ key, id }: ClaimRequest): { readonly key: string; readonly claim: string } {
+  #bindings({ key, id }: Asking): { readonly key: string; readonly claim: string } {
     return { key: this.#leases.stored(key), claim: id };
   }
 

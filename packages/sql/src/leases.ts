@@ -5,8 +5,8 @@ import type { Patience } from "./database.js";
 export interface Leases {
   /** Takes it if it is free for the claim or the claim's own. Throws `LockConfigError` when others hold with another limit. */
   take(request: ClaimRequest, patience: Patience): Promise<Taken>;
-  /** false: certainly gone. */
-  renew(request: ClaimRequest, ttl: number, patience: Patience): Promise<boolean>;
+  /** false: certainly gone. `shorter`: it may end sooner than it would have. */
+  renew(request: ClaimRequest, ttl: number, patience: Patience, how: { readonly shorter: boolean }): Promise<boolean>;
   /** Every later token of the key exceeds `floor`; false: it is not held. */
   raise(request: ClaimRequest, floor: FencingToken, patience: Patience): Promise<boolean>;
   giveUp(request: ClaimRequest, patience: Patience): Promise<void>;

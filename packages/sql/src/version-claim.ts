@@ -49,6 +49,8 @@ export class VersionClaim implements LeaseClaim {
   #mayHold = false;
   /** Whether there was an attempt that nobody knows the end of: core has us release once more when it can take effect no more. */
   #inDoubt = false;
+  /** Monotonic ms at which the lease ends at the latest, as far as was asked for. */
+  #ends = 0;
   /** Of the last hold. */
   #token: FencingToken | undefined;
   readonly #floors = new Set<FencingToken>();
@@ -69,6 +71,7 @@ export class VersionClaim implements LeaseClaim {
     const { signal } = this.#over;
     if (signal.aborted) return undefined;
     this.#mayHold = true;
+    this.#ends = Math.max(this.#ends, monotonicNow() + this.#request.ttl);
     const attempt = this.#take(deadline);
     this.#attempts = Promise.allSettled([this.#attempts, attempt]);
     try {
@@ -92,7 +95,13 @@ export class VersionClaim implements LeaseClaim {
   async renew(ttl: number): Promise<boolean> {
     if (this.#over.signal.aborted) return false;
     const until = monotonicNow() + Math.min(Math.max(ttl / 3, 5), longestRenewal);
-    return this.#anywhere(({ at, request }) => at.renew(request, ttl, { until, signal: this.#over.signal }));
+    const ends = monotonicNow() + ttl;
+    const shorter = ends < this.#ends;
+    this.#ends = Math.max(this.#ends, ends);
+    const patience = { until, signal: this.#over.signal };
+    const renewed = await this.#anywhere(({ at, request }) => at.renew(request, ttl, patience, { shorter }));
+    if (renewed) this.#ends = ends;
+    return renewed;
   }
 
   async raise(floor: FencingToken): Promise<boolean> {
