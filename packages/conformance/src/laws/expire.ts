@@ -33,10 +33,11 @@ export const endings: readonly Law[] = [
     async run(stage) {
       const key = stage.key();
       const [holder, other] = [await stage.locks(await stage.peer()), await stage.locks(await stage.peer())];
-      const stays = await holder.acquire(key, { limit: 2 });
+      const stays = await other.acquire(key, { limit: 2 });
       const lock = await holder.acquire(key, { limit: 2, ttl: stage.longTtl });
       const since = now();
       assert.equal(await lock.expireIn(stage.ttl), true);
+      await holder.close();
       const next = other.acquire(key, { limit: 2 }).then(() => now() - since);
       assertAt(await within(stage.ttl + stage.slack, next, "the next holder of the permit"), stage.ttl);
       stays.throwIfLost();
@@ -67,6 +68,7 @@ async function left(stage: Stage, ttl: number, ms: number, options: AcquireOptio
   const lock = await holder.acquire(key, { ttl, ...options });
   const since = now();
   assert.equal(await lock.expireIn(ms), true, "the backend did not confirm it");
+  await within(2_000 + stage.slack, holder.close({ grace: 60_000 }), "close, which has nothing to wait for");
   const next = other.acquire(key).then(() => now() - since);
   assertAt(await within(ms + stage.slack, next, "the next holder"), ms);
 }
