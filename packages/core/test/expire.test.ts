@@ -160,6 +160,19 @@ describe("under fake timers", () => {
     expect(store.inspect("k").holders[0]?.expiresIn).toBeCloseTo(since + 20_000 - performance.now(), -1);
   });
 
+  test("what could not be confirmed before its time is over is released", async () => {
+    const store = memoryStore();
+    let renewals = 0;
+    const provider = faulty({ renew: () => (renewals++, Promise.reject(new Error("cut"))) }, memoryProvider({ store }));
+    const locks = await createLocks(provider);
+    const lock = await locks.acquire("k", { ttl: 30_000 });
+    const left = lock.expireIn(200);
+    await vi.advanceTimersByTimeAsync(1_500);
+    expect(await left).toBe(true);
+    expect(renewals).toBeGreaterThan(0);
+    expect(store.size).toBe(0);
+  });
+
   test("a silent backend ends the call after backendTimeout", async () => {
     const locks = await createLocks(faulty({ renew: () => never() }), { backendTimeout: 500 });
     const lock = await locks.acquire("k", { ttl: 30_000 });
