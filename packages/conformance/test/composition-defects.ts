@@ -12,6 +12,7 @@ export const compositionDefects: Readonly<Record<string, Broken>> = {
   "renews for the ttl that was asked for at first": {
     harness: over(broken.RenewsForTheFirstTtl),
     breaks: "reentry/one-hold",
+    also: { "also where that is the last renewal": ["expire/ends", "once/next-tick"] },
   },
   "gives its process the token that it remembers for the key": {
     harness: behind(broken.remembersTokens),
@@ -52,6 +53,7 @@ export const compositionDefects: Readonly<Record<string, Broken>> = {
   "never lengthens a lease": {
     harness: over(NeverLengthensALease),
     breaks: "expire/ends",
+    also: { "a section may ask for more": ["reentry/one-hold"] },
   },
   "renews a hold twelve times at the most": {
     harness: over(broken.CapsRenewals),
@@ -60,6 +62,7 @@ export const compositionDefects: Readonly<Record<string, Broken>> = {
   "adds to the time that is left when it renews": {
     harness: over(broken.AddsToTheTimeLeft),
     breaks: "leader/vanished",
+    also: { "also when it is left to time": ["expire/ends", "once/next-tick"] },
   },
   "shows the label of the first owner of a key": {
     harness: over(broken.ShowsTheFirstLabel),
@@ -76,5 +79,6 @@ export const compositionDefects: Readonly<Record<string, Broken>> = {
   "ends the hold of a dead one only for those who wait in line": {
     harness: over(broken.BuriesTheDeadForThoseWhoWait),
     breaks: "once/dead-runner",
+    also: { "who left the lock to time need not live": ["once/next-tick"] },
   },
 };

@@ -68,7 +68,7 @@ export const familyDefects: Readonly<Record<string, Broken>> = {
   "does not restart the lease of a reader at its renewal": {
     harness: over(() => new readers.RenewsNoReader()),
     breaks: "shared/renewed",
-    also: { "readers that renew do not last": ["shared/push"] },
+    also: { "readers that renew do not last": ["shared/push"], "nor do those left to time": ["expire/shared"] },
   },
   "ends the leases of readers early": {
     harness: over(() => new readers.EndsReadersEarly()),
@@ -78,6 +78,7 @@ export const familyDefects: Readonly<Record<string, Broken>> = {
   "wakes nobody when the lease of the last reader ends": {
     harness: over(() => new readers.WakesNobodyWhenReadersExpire()),
     breaks: "shared/expiry",
+    also: { "it may be left to time": ["expire/shared"] },
     sometimes: { "when the last look comes just before the end": ["shared/dead-reader", "shared/renewed"] },
   },
   "wakes nobody when the last reader leaves": {
@@ -158,6 +159,7 @@ export const familyDefects: Readonly<Record<string, Broken>> = {
         "semaphore/lost-reply",
         "semaphore/order",
         "semaphore/sections",
+        "expire/permit",
       ],
     },
   },
@@ -172,7 +174,7 @@ export const familyDefects: Readonly<Record<string, Broken>> = {
   "never gets the permit of a dead holder back": {
     harness: over(() => new permits.KeepsPermitsOfTheDead()),
     breaks: "semaphore/dead-permit",
-    also: { "it stays in the store": ["cleanup/dead-residue"] },
+    also: { "it stays in the store": ["cleanup/dead-residue"], "left to time is the same": ["expire/permit"] },
   },
   "ends all permits when the lease of the latest ends": {
     harness: over(() => new permits.PermitsShareOneExpiry()),

@@ -27,17 +27,21 @@ export const serverDefects: Readonly<Record<string, Broken>> = {
     also: {
       "every lease is too short": ["leases/renewed", "leases/asked-again", "leases/own-ttl"],
       "the holder trusts it for longer": ["loss/told-first", "loss/cut", "leader/vanished"],
+      "also one that is left to time": ["expire/ends", "once/one-a-tick", "once/next-tick"],
     },
   },
   "does not restart the lease at a renewal": {
     harness: over(holds.RenewsWithoutRestarting),
     breaks: "leases/renewed",
-    also: { "a leader renews often": ["leader/vanished"] },
+    also: {
+      "a leader renews often": ["leader/vanished"],
+      "the last renewal of a lock that is left to time decides": ["expire/ends", "once/next-tick"],
+    },
   },
   "measures a hold by the ttl of whoever asks": {
     harness: over(holds.MeasuresByTheAskersTtl),
     breaks: "leases/own-ttl",
-    also: { "they ask again and again, also while it is renewed": ["once/one-a-tick"] },
+    also: { "they ask again and again": ["once/next-tick"] },
   },
   "counts its token only when the lock is given up": {
     harness: over(counters.CountsAtRelease),
@@ -102,7 +106,9 @@ export const serverDefects: Readonly<Record<string, Broken>> = {
   "gives everybody a place in line": {
     harness: over(lines.JoinsEverybody),
     breaks: "waiting/no-place",
-    also: { "core asks without joining": ["waiting/try-once", "once/one-a-tick", "once/dead-runner"] },
+    also: {
+      "core asks without joining": ["waiting/try-once", "once/one-a-tick", "once/next-tick", "once/dead-runner"],
+    },
   },
   "never skips a dead head of the line": {
     harness: over(lines.WaitsForTheDead),
@@ -158,6 +164,7 @@ export const serverDefects: Readonly<Record<string, Broken>> = {
     harness: over(lines.ForgetsToWakeAtExpiry),
     breaks: "wake-ups/expiry",
     also: {
+      "somebody waits behind one that is left to time": ["expire/ends"],
       "somebody waits behind a dead one": ["faults/dead-head", "loss/told-first", "loss/cut", "leader/vanished"],
     },
   },
