@@ -106,9 +106,12 @@ export const onlyOnce: readonly Law[] = [
     exempt: unleased,
     needs: ["spawn"],
     async run(stage) {
-      const atLeast = 3 * stage.ttl;
-      const ends = [killed(stage, { ttl: stage.longTtl, atLeast }, 0), killed(stage, { ttl: stage.ttl, atLeast }, 0.9)];
-      await Promise.all(ends);
+      // Were it renewed up to its end, it would be free half a ttl after the tick at the earliest.
+      const ttl = Math.max(stage.ttl, 5 * stage.slack);
+      await Promise.all([
+        killed(stage, { ttl: stage.longTtl, atLeast: 3 * stage.ttl }, 0),
+        killed(stage, { ttl, atLeast: 1.5 * ttl }, 0.9),
+      ]);
     },
   },
   {
@@ -117,7 +120,9 @@ export const onlyOnce: readonly Law[] = [
     exempt: unleased,
     needs: ["spawn"],
     async run(stage) {
-      const options = { ttl: stage.ttl, atLeast: 4 * stage.ttl };
+      // Were it renewed for all of `atLeast`, it would be free a third of that after the tick.
+      const ttl = Math.max(stage.ttl, 2 * stage.slack);
+      const options = { ttl, atLeast: 4 * ttl };
       await Promise.all([killed(stage, options, 0, "hangs"), killed(stage, options, 0.6, "hangs")]);
     },
   },
@@ -143,7 +148,7 @@ async function killed(
 /** The next one runs when `atLeast` is over, neither before nor much later. */
 async function nextRuns(stage: Stage, locks: Locks, key: string, since: number, atLeast: number): Promise<void> {
   // The one before may have begun at any time up to now.
-  const latest = atLeast + stage.slack;
+  const latest = atLeast + 2 * stage.slack;
   const next = () => stage.rideOut(() => once(locks, key, { ttl: stage.ttl }, () => now() - since));
   let ran: { readonly result: number } | undefined;
   await until(async () => (ran = await next()) !== undefined, latest, "the next run");
