@@ -1,4 +1,5 @@
 import { LockConfigError } from "./errors.js";
+import { maskedName } from "./masked-text.js";
 import type { Signal } from "./signal.js";
 
 const longestTimer = 2 ** 31 - 1;
@@ -54,7 +55,10 @@ export function checkSignal(signal: Signal | undefined, key?: string): Signal | 
 /** An options object with no field but these: a misspelt option must not be a silent default. */
 export function checkFields(what: string, options: unknown, fields: readonly string[]): void {
   if (typeof options !== "object" || options === null) throw new LockConfigError(what, options, "an object");
-  for (const field of Object.keys(options)) {
-    if (!fields.includes(field)) throw new LockConfigError(what, field, `only ${fields.join(", ")}`);
+  for (const [field, value] of Object.entries(options)) {
+    if (fields.includes(field)) continue;
+    // What says nothing may be the rest of a password with & in it, in a URL.
+    const shown = value === "" ? "…" : maskedName(field);
+    throw new LockConfigError(what, shown, `only ${fields.join(", ")}`);
   }
 }

@@ -1,5 +1,7 @@
 import { checkOneOf } from "./check.js";
 import { LockConfigError } from "./errors.js";
+import { masked } from "./masked.js";
+import { maskedText } from "./masked-text.js";
 import type { LockEventName, LockEvents, LockListener, LockListeners } from "./events.js";
 
 /** Typed events. A listener that fails is reported as a process warning: it must not end the section it listens to. */
@@ -36,8 +38,16 @@ export class Emitter {
   }
 
   emit<Name extends LockEventName>(name: Name, event: LockEvents[Name]): void {
-    for (const listener of this.#listeners[name]) tell(listener, event);
+    if (this.#listeners[name].size === 0) return;
+    const shown = withoutSecrets(event);
+    for (const listener of this.#listeners[name]) tell(listener, shown);
   }
+}
+
+/** Providers of third parties report what drivers say, and listeners write it down. */
+function withoutSecrets<Event extends LockEvents[LockEventName]>(event: Event): Event {
+  const shown = "error" in event ? { ...event, error: masked(event.error) } : event;
+  return "message" in shown ? { ...shown, message: maskedText(shown.message, shown.key) } : shown;
 }
 
 /** Never throws. */

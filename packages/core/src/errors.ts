@@ -1,3 +1,6 @@
+import { masked } from "./masked.js";
+import { isSecret, maskedText, maskedValue } from "./masked-text.js";
+
 export type LockErrorCode =
   | "LOCK_TIMEOUT"
   | "LOCK_LOST"
@@ -6,13 +9,13 @@ export type LockErrorCode =
   | "LOCK_CLOSED"
   | "LOCK_CONFIG";
 
-/** Base of everything dlock throws of its own accord; compare `code` where two copies of the package may meet. */
+/** Base of everything dlock throws of its own accord; compare `code` where two copies of the package may meet. No `cause` shows credentials. */
 export abstract class LockError extends Error {
   abstract readonly code: LockErrorCode;
   readonly key: string | undefined;
 
   constructor(message: string, key: string | undefined, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+    super(message, cause === undefined ? undefined : { cause: masked(cause) });
     this.key = key;
   }
 }
@@ -80,7 +83,7 @@ export class LockBackendError extends LockError {
   readonly noEffect: boolean;
 
   constructor(message: string, options: LockBackendErrorOptions = {}) {
-    super(message, options.key, options.cause);
+    super(maskedText(message, options.key), options.key, options.cause);
     this.retryable = options.retryable ?? false;
     this.noEffect = options.noEffect ?? false;
   }
@@ -98,7 +101,7 @@ export class LockClosedError extends LockError {
   }
 }
 
-/** A value that cannot work. Names the `field`, the `value` (a URL without its user and password, of an object only that it is one) and what is `accepted`. */
+/** A value that cannot work. Names the `field`, the `value` (of a URL its scheme, hosts, path and the names in its query, of an object only that it is one) and what is `accepted`. */
 export class LockConfigError extends LockError {
   static {
     this.prototype.name = "LockConfigError";
@@ -109,11 +112,16 @@ export class LockConfigError extends LockError {
   readonly accepted: string;
 
   constructor(field: string, value: unknown, accepted: string, key?: string, cause?: unknown) {
-    const shown = secret.test(field.replace(/^.*\./s, "")) ? "…" : masked(value);
-    super(`${field}: ${show(shown)} is not accepted; expected ${accepted}`, key, cause);
-    this.field = field;
+    const [, path = field] = /: (.*)$/s.exec(field) ?? [];
+    const shown = typeof value === "string" ? maskedValue(value, path, key) : isSecret(path) ? "…" : kindOf(value);
+    const place = maskedText(field);
+    // What is accepted may quote what is not.
+    const quotes = typeof value === "string" && value !== shown && value.length > 5;
+    const wanted = maskedText(quotes ? accepted.replaceAll(value, () => String(shown)) : accepted);
+    super(`${place}: ${show(shown)} is not accepted; expected ${wanted}`, key, cause);
+    this.field = place;
     this.value = shown;
-    this.accepted = accepted;
+    this.accepted = wanted;
   }
 
   /** The same mistake, with where the field stands: `file: `, or the path of the object it is in. */
@@ -170,22 +178,17 @@ export function lateAnswer({ key, ttl }: { readonly key: string; readonly ttl: n
   );
 }
 
-const secret = /pass|secret|token|credential/i;
+const kinds = { list: "an array", object: "an object", function: "a function" } as const;
 
-const list = "an array";
-const object = "an object";
-
-/** Errors are printed, with all that hangs on them; credentials are not, also not those of a URL that is no URL because of them. */
-function masked(value: unknown): unknown {
-  if (typeof value === "object" && value !== null) return Array.isArray(value) ? list : object;
-  if (typeof value !== "string") return value;
-  return value
-    .replace(/(^[^/@]*:\/*|\/\/).*@/s, "$1…@")
-    .replace(/([?&][^=&]*(?:pass|secret|token|credential)[^=&]*=)[^&]*/gi, "$1…");
+/** Errors are printed with all that hangs on them: of what may have credentials anywhere in it, they keep no more than its kind. */
+function kindOf(value: unknown): unknown {
+  if (typeof value === "function") return kinds.function;
+  if (typeof value !== "object" || value === null) return value;
+  return Array.isArray(value) ? kinds.list : kinds.object;
 }
 
 function show(value: unknown): string {
-  if (value === list || value === object) return value;
+  if (Object.values<unknown>(kinds).includes(value)) return value as string;
   if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}…` : value);
   if (typeof value === "bigint") return `${value}n`;
   return String(value);

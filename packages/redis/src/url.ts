@@ -135,8 +135,6 @@ function decode(url: unknown, text: string): string {
   }
 }
 
-/** Whoever reads the message must not read a password. */
 function refuse(url: unknown, wanted: string): never {
-  const shown = typeof url === "string" ? url.replace(/\/\/.*@/s, "//***@") : url;
-  throw new LockConfigError("url", shown, wanted);
+  throw new LockConfigError("url", url, wanted);
 }

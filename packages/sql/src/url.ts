@@ -1,4 +1,4 @@
-import { LockConfigError } from "@dlock/core";
+import { checkFields, LockConfigError } from "@dlock/core";
 import { optionFields } from "./options.js";
 
 /** What a URL says: a file, or a server, and options. */
@@ -8,7 +8,7 @@ export type Named = { readonly query: Readonly<Record<string, unknown>> } & (
 );
 
 const accepted =
-  "sqlite:./locks.db, sqlite:///path/to/locks.db, postgres://user:password@host:5432/database, mysql://… or mariadb://…";
+  "sqlite:./locks.db, sqlite:///path/to/locks.db, postgres://[user:password@]host[:port]/database, mysql://… or mariadb://…";
 /** What drivers read in a URL. The rest is misspelt, or for a knex of one's own. */
 const forDriver: Readonly<Record<string, readonly string[]>> = {
   postgres: ["sslmode", "sslcert", "sslkey", "sslrootcert", "sslnegotiation", "application_name", "host"],
@@ -40,7 +40,7 @@ function server(url: string, family: string): Named {
   for (const [name, value] of new URLSearchParams(text)) {
     if (known.includes(name)) drivers.append(name, value);
     else if (optionFields.includes(name)) query.append(name, value);
-    else throw new LockConfigError("url", name, `only ${[...optionFields, ...known].join(", ")} in its query`);
+    else checkFields("url", { [name]: value }, [...optionFields, ...known]);
   }
   const options = Object.fromEntries([...query].map(([name, value]) => [name, optionOf(name, value)]));
   return { url: drivers.size > 0 ? `${address}?${drivers.toString()}` : address, query: options };
@@ -72,11 +72,11 @@ function decode(path: string, url: string): string {
   try {
     return decodeURIComponent(path);
   } catch (error) {
+    // The error quotes nothing, and says no more.
     throw new LockConfigError("url", url, "a path in which a % is written as %25", undefined, error);
   }
 }
 
-/** Whoever reads the message must not read a password. */
 function refuse(url: string, wanted: string): never {
-  throw new LockConfigError("url", url.replace(/\/\/.*@/s, "//…@"), wanted);
+  throw new LockConfigError("url", url, wanted);
 }

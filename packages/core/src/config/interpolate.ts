@@ -16,7 +16,10 @@ function fill(text: string, path: string): string {
     if (literal !== undefined) return literal;
     const [, name, fallback] = /^(\w+)(?::-(.*))?$/s.exec(inside) ?? [];
     if (name === undefined || end === "") {
-      throw new LockConfigError(path, found, "${NAME}, ${NAME:-default}, or $${ for a plain ${");
+      // The rest may be a default, or a password with a plain ${ in it.
+      const [known = ""] = /^\w*/.exec(inside) ?? [];
+      const shown = `\${${known}${known === inside ? "" : "…"}${end}`;
+      throw new LockConfigError(path, shown, "${NAME}, ${NAME:-default}, or $${ for a plain ${");
     }
     // The environment inherits from `Object`, whose members are no variables.
     const value = (Object.hasOwn(process.env, name) && process.env[name]) || fallback;

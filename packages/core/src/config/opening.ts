@@ -4,6 +4,8 @@ import { migrate } from "../combinators/migrate.js";
 import { quorum } from "../combinators/quorum.js";
 import { checkRequirements } from "../guarantees.js";
 import { createProvider as createMemory } from "../memory/create-provider.js";
+import { masked } from "../masked.js";
+import { maskedValue } from "../masked-text.js";
 import type { LockProvider, ProviderContext, ProviderEntry, ProviderFactory } from "../provider.js";
 import { partsOf, scheme } from "./check-config.js";
 import type { BackendEntry, Config, Entry, Member, MigrateEntry, QuorumEntry } from "./config.js";
@@ -58,7 +60,7 @@ export class Opening {
 
   async #backend({ adapter, ...entry }: BackendEntry): Promise<LockProvider> {
     const create = await this.#factory(entry.url, adapter);
-    const provider = await create(entry as ProviderEntry, this.#context);
+    const provider = await open(create, entry as ProviderEntry, this.#context);
     this.#opened.push(provider);
     return provider;
   }
@@ -90,9 +92,20 @@ export class Opening {
   }
 }
 
+/** An adapter of a third party may throw what it was told. */
+async function open(create: ProviderFactory, entry: ProviderEntry, context: ProviderContext): Promise<LockProvider> {
+  try {
+    return await create(entry, context);
+  } catch (error) {
+    throw masked(error);
+  }
+}
+
 /** What errors call it, and what puts two backends in the same order in every process: its name, or its URL without user, password and query. */
 function nameOf(member: Member): string {
   if (typeof member !== "string")
     return "url" in member ? nameOf(member.url as string) : JSON.stringify(partsOf(member).map(nameOf));
-  return member.replace(/\/\/.*@/s, "//").replace(/\?.*/s, "");
+  const name = member.replace(/\/\/.*@/s, "//").replace(/[?#].*/s, "");
+  // The rest of `memory:name` is a name, and has to stay different from others.
+  return /\/\/|@/.test(name) ? maskedValue(name, "url") : name;
 }
