@@ -18,7 +18,7 @@ export interface Backend {
 /** The provider that `where`, or else DLOCK_URL, DLOCK_CONFIG or the nearest configuration file names. Throws `LockConfigError`. */
 export async function openBackend(where: Where | undefined, context: ProviderContext): Promise<Backend> {
   if (isProvider(where)) return { provider: where, close: async () => {} };
-  const source = await sourceOf(where);
+  const source = await sourceOf(where, context);
   const opening = openingOf(source, context);
   return orClose(opening, source, async () => ({
     provider: await main(opening, source.content),
@@ -40,8 +40,9 @@ export async function withEach<Result>(
   work: (backends: readonly NamedBackend[]) => Result,
 ): Promise<Result> {
   if (isProvider(where)) return work([{ name: "where", provider: where, cost: 0 }]);
-  const source = await sourceOf(where);
-  const opening = openingOf(source, { emit: () => {} });
+  const silent = { emit: () => {} };
+  const source = await sourceOf(where, silent);
+  const opening = openingOf(source, silent);
   return orClose(opening, source, async () => {
     const { content } = source;
     const backends = isConfig(content) ? content.backends : { where: content };

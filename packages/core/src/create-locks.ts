@@ -13,7 +13,7 @@ const fields = ["ttl", "waitTimeout", "backendTimeout", "owner", "prefix", "requ
 
 /**
  * Opens the locks of a backend: a URL, an entry, a configuration or its file, or a provider, which stays its caller's to
- * close; without it `DLOCK_URL`, `DLOCK_CONFIG` or the nearest `dlock.config.{json,js,mjs,ts}`. Rejects with `LockConfigError`, and with `LockBackendError` only under `connect: true`: else a server
+ * close; without it `DLOCK_URL`, `DLOCK_CONFIG` or the nearest `dlock.config.{json,js,mjs,ts}`, up to the folder of `package.json`. Rejects with `LockConfigError`, and with `LockBackendError` only under `connect: true`: else a server
  * that is down is an error of the first call that needs it.
  */
 export async function createLocks(where?: Where, options: LocksOptions = {}): Promise<Locks> {

@@ -29,7 +29,7 @@ export interface LockEvents {
   releaseFailed: AboutHold & { readonly heldFor: number; readonly error: unknown };
   /** A failure of the backend that a waiter rides out. */
   backendFailed: AboutCall & { readonly error: unknown };
-  /** What a person should look at: notices of the backend, a wait for a lock this very process holds. */
+  /** What a person should look at: notices of the backend, which configuration file a search took or left, a wait for a lock this very process holds. */
   warning: ProviderNotice;
 }
 

@@ -45,7 +45,8 @@ describe("a configuration is found", () => {
     ["dlock.config.json", JSON.stringify(two)],
     ["dlock.config.js", `module.exports = ${JSON.stringify(two)}`],
     ["dlock.config.mjs", `export default ${JSON.stringify(two)}`],
-  ])("as %s, from the working directory upwards", async (name, content) => {
+  ])("as %s, from the working directory up to the nearest package.json", async (name, content) => {
+    await write("package.json", {});
     await write(name, content);
     vi.spyOn(process, "cwd").mockReturnValue(join(folder, "deep", "er"));
     await using locks = await createLocks();

@@ -1,5 +1,6 @@
 import { dirname, resolve } from "node:path";
 import { LockConfigError } from "../errors.js";
+import type { ProviderContext } from "../provider.js";
 import { checkConfig, checkEntry, isObject, kinds, scheme } from "./check-config.js";
 import type { Config, Entry } from "./config.js";
 import { findConfig } from "./find-config.js";
@@ -19,9 +20,9 @@ export interface Source {
   readonly place: string;
 }
 
-/** What `where` names; without it DLOCK_URL, DLOCK_CONFIG or the nearest configuration file. Throws `LockConfigError`. */
-export async function sourceOf(where: unknown): Promise<Source> {
-  const chosen = where ?? (process.env["DLOCK_URL"] || process.env["DLOCK_CONFIG"] || findConfig());
+/** What `where` names; without it DLOCK_URL, DLOCK_CONFIG or the nearest configuration file, which a notice names. Throws `LockConfigError`. */
+export async function sourceOf(where: unknown, context: ProviderContext): Promise<Source> {
+  const chosen = where ?? (process.env["DLOCK_URL"] || process.env["DLOCK_CONFIG"] || search(context));
   const here = { folder: process.cwd(), place: "" };
   if (typeof chosen === "string") {
     if (scheme.test(chosen)) return { content: { url: chosen }, ...here };
@@ -35,6 +36,20 @@ export async function sourceOf(where: unknown): Promise<Source> {
     if ("backends" in chosen) return { content: checkConfig(interpolate(chosen, "")), ...here };
   }
   throw new LockConfigError("where", chosen, accepted);
+}
+
+/** A file that nobody named: whoever runs the program should know which one it was, or was not. */
+function search(context: ProviderContext): string {
+  const { file, beyond, border } = findConfig();
+  if (file !== undefined) {
+    context.emit({ code: "CONFIG_FOUND", message: `the configuration is ${file}` });
+    return file;
+  }
+  if (beyond === undefined) throw new LockConfigError("where", undefined, accepted);
+  const why = `${beyond} is not taken, because it lies above ${border}, where the search ends`;
+  const remedy = `DLOCK_CONFIG=${beyond} takes it`;
+  context.emit({ code: "CONFIG_BEYOND", message: `${why}: ${remedy}` });
+  throw new LockConfigError("where", undefined, `${accepted}; ${why}: ${remedy}`);
 }
 
 function fileSource(file: string): Promise<Source> {
