@@ -83,11 +83,12 @@ export function maskedName(name: string): string {
 
 /** What comes behind a scheme: without user and password, also where their `@host` got lost, and without the values of its query. */
 function maskedUrl(rest: string): string {
-  const at = rest.lastIndexOf("@");
-  const [, place = "", query = ""] = /^([^?#]*)(.*)$/s.exec(rest.slice(at + 1)) ?? [];
-  const [, hosts = "", path = ""] = /^([^/]*)(.*)$/s.exec(place) ?? [];
+  const [, place = "", query = ""] = /^([^?#]*)(.*)$/s.exec(rest) ?? [];
+  const at = place.lastIndexOf("@");
+  const [, hosts = "", path = ""] = /^([^/]*)(.*)$/s.exec(place.slice(at + 1)) ?? [];
   const user = at < 0 ? "" : `${hidden}@`;
   const lost = lostPassword(hosts);
+  // With a ? in the password, what follows is no query.
   if (lost >= 0) return user + hosts.slice(0, lost) + hidden;
   return user + hosts + path + query.replace(/([?&#;])([^=&#;]*)(=?)[^&#;]*/g, maskedParameter);
 }

@@ -19,7 +19,7 @@ function hides(value: unknown, name: string, seen: Set<object>, depth: number): 
   seen.add(value);
   if (isSecretOf(name) || ArrayBuffer.isView(value)) return isSecretOf(name);
   if (depth >= deepest || isOurs(value)) return false;
-  if (isUrl(value)) return hides(String(value), name, seen, depth);
+  if (isUrl(value)) return hides(value.toString(), name, seen, depth);
   return entries(value).some(([field, item]) => hides(item, nameIn(value, field), seen, depth + 1));
 }
 
@@ -30,7 +30,7 @@ function copy(value: unknown, name: string, copies: Map<object, unknown>, depth:
   if (isSecretOf(name)) return hidden;
   if (copies.has(value)) return copies.get(value);
   if (ArrayBuffer.isView(value) || depth >= deepest || isOurs(value)) return value;
-  if (isUrl(value)) return shown(String(value), name);
+  if (isUrl(value)) return shown(value.toString(), name);
   const target = emptyLike(value);
   // A socket or a client keeps what it needs in places of its own: no copy of it would work.
   if (target === undefined) return hides(value, name, new Set(), depth) ? hidden : value;
@@ -73,7 +73,7 @@ function nameIn(value: object, field: Field): string {
   return value instanceof Error ? name : `.${name}`;
 }
 
-function isUrl(value: object): boolean {
+function isUrl(value: object): value is URL | URLSearchParams {
   return value instanceof URL || value instanceof URLSearchParams;
 }
 

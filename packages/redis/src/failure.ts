@@ -54,11 +54,14 @@ function wasRefused(error: unknown): error is Error {
   return error instanceof Error && error.name === "ReplyError";
 }
 
-/** The driver attaches the command to its errors: of a handshake, that is the password. */
+/** The driver attaches the command to its errors, also to one that hangs on another: of a handshake, that is the password. */
 function withoutArguments(error: unknown): unknown {
-  if (typeof error === "object" && error !== null && "command" in error) {
+  if (typeof error !== "object" || error === null) return error;
+  if ("command" in error) {
     const { name } = error.command as { readonly name?: unknown };
     error.command = { name };
   }
+  if ("lastNodeError" in error) withoutArguments(error.lastNodeError);
+  if ("cause" in error) withoutArguments(error.cause);
   return error;
 }
