@@ -70,7 +70,7 @@ export function maskedValue(value: string, path: string, lock = ""): string {
   const isPath = (scheme === "" && slashes.length === 1) || /^(?:\.{1,2}[\\/]|[a-z]:[\\/])/i.test(value);
   const isUrl = scheme !== "" || slashes.length > 1 || /[:?]/.test(rest);
   if (ofLocks.test(path) || (lock !== "" && lock.endsWith(value))) return value;
-  if (isPath || !isUrl) return maskedText(value);
+  if (isPath || !isUrl || rest === ":memory:") return maskedText(value);
   // Neither a path nor an authority: it may all be a password.
   if (scheme !== "" && slashes === "" && /^(?!\d{0,5}$)[^@:./\\?#][^@:]*$/.test(rest)) return scheme + hidden;
   return maskedText(scheme + slashes + maskedUrl(rest));

@@ -181,6 +181,7 @@ describe("a refusal still says what is wrong", () => {
     ["C:\\locks\\locks.db", "C:\\locks\\locks.db"],
     ["@acme/dlock-x", "@acme/dlock-x"],
     ["localhost:6379", "localhost:6379"],
+    ["sqlite::memory:", "sqlite::memory:"],
     ["git+https://u:pw@host/x.git", "git+https://…@host/x.git"],
     ["redsi:", "redsi:"],
     ["optimistic", "optimistic"],

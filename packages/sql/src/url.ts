@@ -38,12 +38,27 @@ function server(url: string, family: string): Named {
   const known = forDriver[family] ?? [];
   const [query, drivers] = [new URLSearchParams(), new URLSearchParams()];
   for (const [name, value] of new URLSearchParams(text)) {
+    if (name === "ssl" && known.includes(name)) checkSsl(value);
     if (known.includes(name)) drivers.append(name, value);
     else if (optionFields.includes(name)) query.append(name, value);
     else checkFields("url", { [name]: value }, [...optionFields, ...known]);
   }
   const options = Object.fromEntries([...query].map(([name, value]) => [name, optionOf(name, value)]));
   return { url: drivers.size > 0 ? `${address}?${drivers.toString()}` : address, query: options };
+}
+
+/** The driver would take what is no JSON for the name of a profile, and quote it, with the key in it. */
+function checkSsl(text: string): void {
+  if (!/^\s*[[{]/.test(text)) return;
+  try {
+    JSON.parse(text);
+  } catch {
+    throw new LockConfigError(
+      "ssl",
+      text,
+      "an object in JSON without mistakes, percent-encoded, or a profile of mysql2",
+    );
+  }
 }
 
 /** A query is text. What makes no sense stays as it is, to be refused by its name. */

@@ -75,6 +75,16 @@ test("a private key in a URL that is refused is not shown", async () => {
   }
 });
 
+test.each([`{"key": "${pem}`, '{"passphrase": "hunter2', "{passphrase: 'hunter2'}", '[{"key":"hunter2"'])(
+  "an ssl that is no JSON is refused as that: %j",
+  async (ssl) => {
+    const error = await failureOf(() => createLocks(`mysql://h/db?ssl=${encodeURIComponent(ssl)}`));
+    expect(error).toMatchObject({ code: "LOCK_CONFIG", field: expect.stringContaining("ssl") as string });
+    expect((error as Error).message).toContain("an object in JSON");
+    expect(everyView(error)).not.toMatch(/hunter2|MII/);
+  },
+);
+
 describe.each(servers)("what $name and its driver say does not show a secret", ({ postgres, database }) => {
   const beside = (query: string) => `${database.url}?${query}`;
   const ssl = (value: unknown) =>
