@@ -167,6 +167,28 @@ describe("a refusal shows no secret", () => {
   });
 });
 
+describe("a refusal shows no secret either", () => {
+  test("in the source of a function", async () => {
+    const where: unknown = () => "redis://:hunter2@host";
+    expect(everyView(await failureOf(() => createLocks(where as string)))).not.toContain("hunter2");
+    expect(new LockConfigError("emit", where, "another").value).toBe("a function");
+  });
+
+  test("in the place of the field", async () => {
+    const routes = { "redis://me:hunter2@host": "b" };
+    const error = await failureOf(() => createLocks({ backends: { a: "memory:" }, routes }));
+    expect(error).toMatchObject({ field: expect.stringContaining("…@host") as string, value: "b" });
+    expect(everyView(error)).not.toContain("hunter2");
+  });
+
+  test("that is a key without the lines around it", () => {
+    const key = Buffer.from(Array.from({ length: 200 }, (_, index) => (index * 89) % 256)).toString("base64");
+    for (const text of [key, encodeURIComponent(key)]) {
+      expect(everyView(asLockError(new Error(`ENAMETOOLONG: open '${text}'`)))).not.toContain(text.slice(0, 20));
+    }
+  });
+});
+
 describe("a refusal still says what is wrong", () => {
   test.each([
     ["redis://me:pw@h:6379/0?tls=yes", "redis://…@h:6379/0?tls=…"],
@@ -242,6 +264,10 @@ const sayings: readonly ((secret: string) => string)[] = [
   (secret) => `Unknown SSL profile '${JSON.stringify({ key: secret })}'`,
   (secret) => `Unknown SSL profile '{"passphrase": ${JSON.stringify(secret)}`,
   (secret) => `host=db password=${encodeURIComponent(secret)} user=me`,
+  (secret) => `no user in https://${encodeURIComponent(secret)}@host/x`,
+  (secret) => `the password: ${encodeURIComponent(secret)}, is wrong`,
+  (secret) => `ENOENT: no such file or directory, open '${secret.includes(body) ? secret : ""}'`,
+  (secret) => `mistake in line 2\n1 | {\n2 |   ${encodeURIComponent(secret)} }\n  : ^\n3 | }`,
   (secret) => `invalid settings { apiKey: ${JSON.stringify(secret)} }`,
   (secret) => `invalid settings ${JSON.stringify(JSON.stringify({ password: secret }))}`,
 ];
