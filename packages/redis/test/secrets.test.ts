@@ -24,8 +24,8 @@ async function failureOf(work: () => unknown): Promise<unknown> {
 }
 
 describe.each(secrets)("a refusal does not show %s", (secret) => {
-  test.each([
-    ...["redis", "rediss", "redis+sentinel", "redis+cluster", "redis+quorum"].flatMap((scheme) => [
+  test.each(
+    ["redis", "rediss", "redis+sentinel", "redis+cluster", "redis+quorum"].flatMap((scheme) => [
       `${scheme}://me:${secret}`,
       `${scheme}://:${secret}`,
       `${scheme}://me:${secret}/1`,
@@ -41,7 +41,7 @@ describe.each(secrets)("a refusal does not show %s", (secret) => {
       `${scheme}://h1,h2,h3/1?tls={"key":"${secret}"}`,
       `${scheme}://h1,h2,h3/1?tls=${encodeURIComponent(`{"key":"${secret}"`)}`,
     ]),
-  ])("in %s", async (url) => {
+  )("in %s", async (url) => {
     const encoded = url.replaceAll(secret, encodeURIComponent(secret));
     for (const written of secret.includes("@") ? [encoded] : [url, encoded]) {
       for (const open of [
