@@ -10,6 +10,7 @@ import { leaders } from "./laws/leader.js";
 import { leases } from "./laws/leases.js";
 import { loss } from "./laws/loss.js";
 import { manyKeys } from "./laws/many-keys.js";
+import { names } from "./laws/names.js";
 import { onlyOnce } from "./laws/once.js";
 import { order } from "./laws/order.js";
 import { ownership } from "./laws/ownership.js";
@@ -50,6 +51,7 @@ const groups: readonly Law[] = [
   ...onlyOnce,
   ...cleanup,
   ...input,
+  ...names,
   ...faults,
   ...server,
   ...processes,

@@ -19,6 +19,20 @@ export interface Harness {
   readonly spawn?: (() => Promise<Holder>) | undefined;
   /** Names of all that the store holds now, asked from the side, without what stays there by design. */
   readonly residue?: (() => Promise<readonly string[]>) | undefined;
+  /** Pairs of configurations that lead to the same locks and do not look like it. */
+  readonly aliases?: readonly Alias[] | undefined;
+}
+
+/**
+ * Two ways to name the same locks: they differ in the role, the search path, the database that a session selected, or the
+ * place where a namespace is written. Either both exclude each other, or one of them is refused, with `LockConfigError` or a
+ * `LockBackendError` that does not pass, by `open` or by the first call.
+ */
+export interface Alias {
+  /** What differs. */
+  readonly title: string;
+  /** Each opens a provider as another process would. One after the other, the first one first. */
+  readonly open: readonly [() => Promise<Peer>, () => Promise<Peer>];
 }
 
 /** `waitTurn` is there anyway where waiting is "push"; where it is "poll" it may be, to poll in a cheaper way than `tryAcquire`. */

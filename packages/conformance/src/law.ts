@@ -3,7 +3,7 @@ import type { Harness, Offer } from "./harness.js";
 import type { Stage } from "./stage.js";
 
 /** A member of the harness that not every backend can lend. */
-type Ability = "openLinked" | "server.restart" | "server.failover" | "server.pause" | "spawn" | "residue";
+type Ability = "openLinked" | "server.restart" | "server.failover" | "server.pause" | "spawn" | "residue" | "aliases";
 
 /** One sentence that holds for every provider, and how to find out whether it does. */
 export interface Law {
@@ -48,6 +48,7 @@ function lends(harness: Harness, ability: Ability): boolean {
     case "openLinked":
     case "spawn":
     case "residue":
+    case "aliases":
       return harness[ability] !== undefined;
   }
 }

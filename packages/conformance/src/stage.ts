@@ -40,8 +40,8 @@ export class Stage {
     return `${this.harness.name}-${run}-${++keys}`;
   }
 
-  async peer(): Promise<Peer> {
-    const peer = await this.harness.open();
+  async peer(open: () => Promise<Peer> = this.harness.open): Promise<Peer> {
+    const peer = await open();
     this.#peers.push(peer);
     return peer;
   }

@@ -8,6 +8,7 @@ import { controls } from "./controls.js";
 import { familyDefects } from "./family-defects.js";
 import { judge, obeys, type Surprises } from "./judge.js";
 import { modelHarness } from "./model-harness.js";
+import { nameDefects } from "./name-defects.js";
 import { serverDefects } from "./server-defects.js";
 import { sessionDefects } from "./session-defects.js";
 import { waitDefects } from "./wait-defects.js";
@@ -19,6 +20,7 @@ const defects = Object.entries({
   ...sessionDefects,
   ...familyDefects,
   ...compositionDefects,
+  ...nameDefects,
 });
 const patience = { timeout: 300_000 };
 

@@ -1,5 +1,6 @@
 import type { Claim, LeaseClaim } from "@dlock/core";
 import type { Harness } from "@dlock/conformance";
+import { aliased, refused, wholeAndInParts } from "./aliases.js";
 import { LetsNewcomersIn } from "./broken-lines.js";
 import { modelHarness, type Client } from "./model-harness.js";
 import { family } from "./model-provider.js";
@@ -23,6 +24,11 @@ export const controls: Readonly<Record<string, () => Harness>> = {
       client: () => (request, remote) => polled(remote(request)),
       guarantees: { ...family, waiting: "poll", order: "none" },
     }),
+  "has two names for the same locks": () => {
+    const harness = modelHarness();
+    return { ...harness, aliases: [wholeAndInParts(harness.open)] };
+  },
+  "refuses one of two names for the same locks": aliased("a prefix in the wrong place", refused),
   "keeps holds at a failover": () => modelHarness({ guarantees: { failover: "keeps" } }),
 };
 

@@ -1,6 +1,7 @@
 import type { LockProvider } from "@dlock/core";
 import { memoryProvider, memoryStore } from "@dlock/core/memory";
 import type { Harness } from "@dlock/conformance";
+import { wholeAndInParts } from "./aliases.js";
 import { Network } from "./network.js";
 
 /** The memory provider, with a wire between each peer and the store; `provider` is the one at the other end. */
@@ -24,6 +25,7 @@ export function memoryHarness(): Harness & { readonly provider: LockProvider } {
     open: network.open,
     openLinked: network.open,
     server: network,
+    aliases: [wholeAndInParts(network.open)],
     residue: async () => Array.from({ length: store.size }, (_, entry) => `entry ${entry}`),
   };
 }
