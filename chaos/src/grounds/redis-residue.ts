@@ -18,5 +18,5 @@ export async function redisResidue(servers: readonly Side[]): Promise<readonly s
 
 /** They stay. */
 export function isFence(key: string): boolean {
-  return key.endsWith("}:dlock:fence");
+  return key.endsWith("}\0dlock:fence");
 }

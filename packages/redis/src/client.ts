@@ -72,7 +72,7 @@ export function lentSource(client: RedisClient): Source {
     throw new LockConfigError("client", client, `a client of ioredis 6 that ${why}`);
   };
   if (client instanceof Object && "isCluster" in client && client.isCluster === true) {
-    const keyPrefix = options.keyPrefix ?? options.redisOptions?.keyPrefix ?? "";
+    const keyPrefix = textOf(options.keyPrefix || options.redisOptions?.keyPrefix);
     const cluster = client as unknown as Cluster; // told by its mark: it may come from another copy of ioredis
     return { keyPrefix, open: () => cluster.duplicate([], { ...safeCluster, redisOptions: safe }) };
   }
@@ -82,7 +82,15 @@ export function lentSource(client: RedisClient): Source {
   const enableReadyCheck = Array.isArray(options.sentinels);
   const redis = client as unknown as Redis; // as above
   return {
-    keyPrefix: options.keyPrefix ?? "",
+    keyPrefix: textOf(options.keyPrefix),
     open: () => redis.duplicate({ ...safe, enableReadyCheck }),
   };
+}
+
+/** The driver takes bytes as well: those of a text are as good as the text. */
+function textOf(keyPrefix: unknown = ""): string {
+  const text = keyPrefix instanceof Uint8Array ? Buffer.from(keyPrefix).toString() : keyPrefix;
+  const same = text === keyPrefix || Buffer.from(String(text)).equals(keyPrefix as Uint8Array);
+  if (typeof text === "string" && same) return text;
+  throw new LockConfigError("keyPrefix", keyPrefix, "text");
 }

@@ -3,8 +3,9 @@ import { Channel } from "./channel.js";
 import type { Source } from "./client.js";
 import { Eviction } from "./eviction.js";
 import { keysOf, type LockKeys } from "./keys.js";
+import { mark } from "./layout.js";
 import { Link } from "./link.js";
-import type { Settings } from "./options.js";
+import { checkNamespace, type Settings } from "./options.js";
 import { ReplicatedLink } from "./replicated-link.js";
 import { releaseScript } from "./scripts/release.js";
 import { tryScript } from "./scripts/try.js";
@@ -21,13 +22,13 @@ export class Deployment {
   readonly channel: Channel;
   readonly settings: Settings;
   /** Starts every owner of this process; also the name of its channel, and the mark of the layout. */
-  readonly process: string = `dlock1.${crypto.randomUUID().replaceAll("-", "")}`;
+  readonly process: string = `${mark}${crypto.randomUUID().replaceAll("-", "")}`;
   readonly #replicated: ReplicatedLink | undefined;
   readonly #told = new Set<string>();
   #claims = 0;
 
   constructor(source: Source, settings: Settings) {
-    this.settings = { ...settings, prefix: source.keyPrefix + settings.prefix };
+    this.settings = { ...settings, namespace: checkNamespace(source.keyPrefix + settings.namespace, "keyPrefix") };
     this.link = new Link(source);
     this.link.onConnected = new Eviction(this.link, settings.emit).look;
     this.channel = new Channel(this.process, this.link, settings.emit, (owner, lock) => this.#refuse(owner, lock));

@@ -8,11 +8,12 @@ export interface LockKeys {
   readonly names: readonly string[];
 }
 
+/** The lock's own name is shared with other libraries. All others have a NUL, which no key of a user has. */
 export function keysOf(lock: string): LockKeys {
   const slot = slotOf(lock);
-  const tag = `{${tagOf(slot)}}`;
-  const of = (what: string) => `${tag}:dlock:${what}:1:${lock}`;
-  return { slot, names: [lock, of("queue"), `${tag}:dlock:fence`, of("holders"), of("fences")] };
+  const own = `{${tagOf(slot)}}\0dlock`;
+  const of = (what: string) => `${own}:${what}:2:${lock}`;
+  return { slot, names: [lock, of("queue"), `${own}:fence`, of("holders"), of("fences")] };
 }
 
 /** What a renewal needs: the lock string alone, or what there is of several who hold. */

@@ -12,9 +12,11 @@ import type { Source } from "./client.js";
 import { Deployment } from "./deployment.js";
 import { failure } from "./failure.js";
 import { keysOf } from "./keys.js";
+import { mark } from "./layout.js";
 import { type RedisOptions, settingsOf } from "./options.js";
 import { RedisClaim } from "./redis-claim.js";
 import type { RedisProvider } from "./redis-provider.js";
+import { refusal } from "./refusal.js";
 import { forceReleaseScript } from "./scripts/force-release.js";
 import { inspectScript } from "./scripts/inspect.js";
 import type { Script } from "./scripts/script.js";
@@ -53,7 +55,7 @@ class LeaseProvider implements RedisProvider {
   async inspect(key: string): Promise<LockStatus> {
     const [value, pttl, members, fences, ends] = (await this.#run(inspectScript, key)) as Inspection;
     const waiters = members.map((member) => ({ owner: labelOf(member), mode: modeOf(member) }));
-    const several = /^dlock1\.\|([sp])/.exec(value);
+    const several = value.startsWith(`${mark}|`) ? /^\|([sp])/.exec(value.slice(mark.length)) : null;
     if (several === null) return { key, holders: value === "" ? [] : [holderOf(value, Number(pttl))], waiters };
     const mode = several[1] === "s" ? "shared" : "exclusive";
     return { key, holders: holdersOf(mode, entriesOf(fences), entriesOf(ends)), waiters };
@@ -73,10 +75,11 @@ class LeaseProvider implements RedisProvider {
 
   async #run(script: Script, key: string): Promise<unknown> {
     const { link, settings } = this.#deployment;
+    const keys = keysOf(settings.namespace + key);
     try {
-      return await link.run(script, keysOf(settings.prefix + key), [], monotonicNow() + patience);
+      return await link.run(script, keys, [], monotonicNow() + patience);
     } catch (error) {
-      throw failure(error, key);
+      throw refusal(error, keys, { key }) ?? failure(error, key);
     }
   }
 }

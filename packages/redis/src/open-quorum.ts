@@ -4,7 +4,7 @@ import { openProvider } from "./lease-provider.js";
 import type { RedisQuorumOptions } from "./redis-quorum.js";
 import type { NamedSource } from "./url.js";
 
-export const quorumFields: readonly string[] = ["prefix", "memberTimeout"];
+export const quorumFields: readonly string[] = ["namespace", "memberTimeout"];
 
 /** A file of its own: its types are those of the driver, which no declaration that users see may need. */
 export function openQuorum(servers: readonly NamedSource[], options: RedisQuorumOptions): LockProvider {

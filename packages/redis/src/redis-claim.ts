@@ -5,6 +5,7 @@ import {
   type LeaseClaim,
   LockBackendError,
   LockConfigError,
+  type LockError,
   monotonicNow,
   pause,
   settleBy,
@@ -13,11 +14,12 @@ import {
 import type { Deployment } from "./deployment.js";
 import { failure } from "./failure.js";
 import { heldKeys, keysOf, type LockKeys } from "./keys.js";
+import { isOtherType, refusal } from "./refusal.js";
 import { downgradeScript } from "./scripts/downgrade.js";
 import { raiseScript } from "./scripts/raise.js";
 import { releaseScript } from "./scripts/release.js";
 import { renewScript } from "./scripts/renew.js";
-import { foreign, otherLayout, otherLimit, rejoined, silent, unconfirmed } from "./scripts/try.js";
+import { foreign, otherLayout, rejoined, silent, unconfirmed } from "./scripts/try.js";
 import { undoScript } from "./scripts/undo.js";
 import { Turn } from "./turn.js";
 
@@ -53,7 +55,7 @@ export class RedisClaim implements LeaseClaim {
     this.#request = request;
     this.#owner = owner;
     this.#alone = request.mode === "exclusive" && request.limit === 1;
-    this.#keys = keysOf(deployment.settings.prefix + request.key);
+    this.#keys = keysOf(deployment.settings.namespace + request.key);
     if (deployment.settings.order === "fifo") this.waitTurn = (signal) => this.#turn.wait(signal);
   }
 
@@ -74,7 +76,7 @@ export class RedisClaim implements LeaseClaim {
     try {
       return (await this.#deployment.link.run(renewScript, keys, [this.#owner, ttl], deadline)) === 1;
     } catch (error) {
-      throw failure(error, this.#request.key);
+      return this.#overwritten(error);
     }
   }
 
@@ -85,7 +87,7 @@ export class RedisClaim implements LeaseClaim {
     try {
       return (await this.#deployment.link.run(downgradeScript, this.#keys, [this.#owner], deadline)) === 1;
     } catch (error) {
-      throw failure(error, this.#request.key);
+      return this.#overwritten(error);
     }
   }
 
@@ -95,7 +97,7 @@ export class RedisClaim implements LeaseClaim {
     try {
       return (await this.#deployment.link.run(raiseScript, this.#keys, args, monotonicNow() + patience)) === 1;
     } catch (error) {
-      throw failure(error, this.#request.key);
+      return this.#overwritten(error);
     }
   }
 
@@ -116,7 +118,7 @@ export class RedisClaim implements LeaseClaim {
     try {
       token = await this.#ask(deadline);
     } catch (error) {
-      const trouble = this.#limitError(error) ?? failure(error, this.#request.key);
+      const trouble = this.#failure(error);
       if (trouble instanceof LockConfigError) this.#unanswered--;
       if (trouble instanceof LockBackendError && trouble.noEffect) this.#unanswered--;
       throw trouble;
@@ -204,15 +206,18 @@ export class RedisClaim implements LeaseClaim {
     try {
       await this.#deployment.link.run(script, this.#keys, args, monotonicNow() + patience);
     } catch (error) {
-      throw failure(error, this.#request.key);
+      throw this.#failure(error);
     }
   }
 
-  #limitError(error: unknown): LockConfigError | undefined {
-    const { key, limit } = this.#request;
-    const [, inUse] = new RegExp(`^${otherLimit} (\\d+)`).exec(error instanceof Error ? error.message : "") ?? [];
-    if (inUse === undefined) return undefined;
-    return new LockConfigError("limit", limit, `${inUse}, which others use for this key at present`, key, error);
+  #failure(error: unknown): LockError {
+    return refusal(error, this.#keys, this.#request) ?? failure(error, this.#request.key);
+  }
+
+  /** false: something else has the lock's name, so the hold is gone. Throws whatever else it is. */
+  #overwritten(error: unknown): false {
+    if (isOtherType(error)) return false;
+    throw this.#failure(error);
   }
 
   #error(what: string, { noEffect = false } = {}): LockBackendError {

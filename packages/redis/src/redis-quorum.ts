@@ -3,7 +3,7 @@ import { openQuorum } from "./open-quorum.js";
 import type { RedisOptions, RedisServer } from "./options.js";
 import { parseQuorumUrl } from "./url.js";
 
-export interface RedisQuorumOptions extends Pick<RedisOptions, "prefix" | "emit"> {
+export interface RedisQuorumOptions extends Pick<RedisOptions, "namespace" | "emit"> {
   /** ms that one call to one server may take; default three quarters of the ttl, a second at most. */
   readonly memberTimeout?: number | undefined;
 }

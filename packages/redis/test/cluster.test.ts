@@ -13,13 +13,13 @@ afterEach(async () => {
 });
 const open = opener((close) => closing.push(close));
 
-test("names that try to break the slot work: braces in every position, also without a prefix", async () => {
+test("names that try to break the slot work: braces in every position, also without a namespace", async () => {
   const pieces = ["", "{", "}", "{}", "a", "{a}", "}{", "{{a}}", "é"];
   const names = new Set<string>();
   for (const one of pieces) for (const two of pieces) for (const three of pieces) names.add(`${one}${two}${three}`);
   names.delete("");
-  for (const prefix of ["dlock:", "", "{", "{tag}", "}"]) {
-    const [here, there] = [open(redis.url, { prefix }), open(redis.url, { prefix })];
+  for (const namespace of ["dlock:", "", "{", "{tag}", "}"]) {
+    const [here, there] = [open(redis.url, { namespace }), open(redis.url, { namespace })];
     await Promise.all(
       [...names].map(async (key) => {
         const [holder, waiter] = [here.claim(key), there.claim(key)];
@@ -54,7 +54,7 @@ test("a release tells a waiter on whichever primary its lock is, not the fallbac
     await waiter.release();
   }
   for (const [index, node] of redis.nodes.entries()) {
-    const channels = (await node.client.pubsub("CHANNELS", "dlock1.*")) as string[];
+    const channels = (await node.client.pubsub("CHANNELS", "dlock2.*")) as string[];
     if (channels.length > 0) nodes.add(String(index));
   }
   expect(nodes.size).toBe(3);
@@ -121,7 +121,7 @@ test("a lent Cluster serves as the model of connections of our own, and is left 
   expect(client.status).toBe("wait");
   await client.connect();
   // Their key, as that client sees it.
-  expect(await client.get(`dlock:${key}`)).toMatch(/^dlock1\./);
+  expect(await client.get(`dlock:${key}`)).toMatch(/^dlock2\./);
   await provider.close();
   expect(client.status).toBe("ready");
 });
@@ -154,7 +154,7 @@ test("a primary that joins later is listened to as well", { timeout: 60_000 }, a
   // From now on both know where the lock is.
   const next = here.claim(key);
   expect(await next.tryAcquire(soon())).toBeUndefined();
-  await until(async () => ((await joining.client.pubsub("CHANNELS", "dlock1.*")) as string[]).length === 2);
+  await until(async () => ((await joining.client.pubsub("CHANNELS", "dlock2.*")) as string[]).length === 2);
   const turn = win(next);
   await waiter.release();
   expect(await took(turn)).toBeLessThan(500);

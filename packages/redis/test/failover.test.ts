@@ -173,7 +173,7 @@ describe("a promotion by Sentinel", () => {
       await until(() => holder.renew(20_000).catch(() => false), 10_000);
       // Whoever is not back yet would be passed over.
       await until(
-        async () => ((await redis.primary.client.pubsub("CHANNELS", "dlock1.*")) as string[]).length === 3,
+        async () => ((await redis.primary.client.pubsub("CHANNELS", "dlock2.*")) as string[]).length === 3,
         10_000,
       );
       await holder.release();

@@ -32,5 +32,5 @@ interface Side {
 /** All keys, without the fence counters: at most one per slot, and they stay. */
 export async function residueOf(servers: readonly Side[]): Promise<string[]> {
   const keys = await Promise.all(servers.map((server) => server.keys("*")));
-  return keys.flat().filter((key) => !key.endsWith("}:dlock:fence"));
+  return keys.flat().filter((key) => !key.endsWith("}\0dlock:fence"));
 }

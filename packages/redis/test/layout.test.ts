@@ -17,11 +17,11 @@ beforeEach(() => redis.client.flushall());
 const open = opener((close) => closing.push(close));
 
 const lock = "dlock:stock:42";
-const queue = "{30a}:dlock:queue:1:dlock:stock:42";
-const fence = "{30a}:dlock:fence";
-const holders = "{30a}:dlock:holders:1:dlock:stock:42";
-const fences = "{30a}:dlock:fences:1:dlock:stock:42";
-const ours = /^dlock1\.[0-9a-f]{32}:[0-9a-z]+:the%20label$/;
+const queue = "{30a}\0dlock:queue:2:dlock:stock:42";
+const fence = "{30a}\0dlock:fence";
+const holders = "{30a}\0dlock:holders:2:dlock:stock:42";
+const fences = "{30a}\0dlock:fences:2:dlock:stock:42";
+const ours = /^dlock2\.[0-9a-f]{32}:[0-9a-z]+:the%20label$/;
 
 describe("keys", () => {
   test("are these", () => {
@@ -31,22 +31,22 @@ describe("keys", () => {
     );
     expect(names).toMatchInlineSnapshot(`
       [
-        "{a}:dlock:fence",
-        "{a}:dlock:fence",
-        "{9s}:dlock:fence",
-        "{2ml}:dlock:fence",
-        "{4e}:dlock:fence",
-        "{b}:dlock:fence",
-        "{2mp}:dlock:fence",
-        "{88b}:dlock:fence",
-        "{a5y}:dlock:fence",
+        "{a}\u0000dlock:fence",
+        "{a}\u0000dlock:fence",
+        "{9s}\u0000dlock:fence",
+        "{2ml}\u0000dlock:fence",
+        "{4e}\u0000dlock:fence",
+        "{b}\u0000dlock:fence",
+        "{2mp}\u0000dlock:fence",
+        "{88b}\u0000dlock:fence",
+        "{a5y}\u0000dlock:fence",
       ]
     `);
   });
 
   test("have a tag for every slot, and the table of tags is this one", () => {
     const tags = Array.from({ length: slots }, (_, slot) => tagOf(slot));
-    for (const [slot, tag] of tags.entries()) expect(slotOf(`{${tag}}:dlock:fence`)).toBe(slot);
+    for (const [slot, tag] of tags.entries()) expect(slotOf(`{${tag}}\0dlock:fence`)).toBe(slot);
     expect(Math.max(...tags.map((tag) => tag.length))).toBe(4);
     expect(createHash("sha1").update(tags.join()).digest("hex")).toMatchInlineSnapshot(
       `"10d338c0fd7e90d8efbd375f5ed2a449c939421f"`,
@@ -90,7 +90,7 @@ describe("values", () => {
     await claim("stock:42").tryAcquire(soon());
     await open(redis.url, { order: "none" }).claim("stock:42", request).tryAcquire(soon());
     const members = await redis.client.zrange(queue, "0", "-1");
-    expect(members[1]).toMatch(/^dlock1\.[0-9a-f]{32}:[0-9a-z]+:the%20label~$/);
+    expect(members[1]).toMatch(/^dlock2\.[0-9a-f]{32}:[0-9a-z]+:the%20label~$/);
   });
 
   test("of a grant: owner|fence|g for a claim window, told to the channel of its process", async () => {
@@ -98,14 +98,14 @@ describe("values", () => {
     const holder = claim("stock:42");
     await win(holder);
     // Somebody of another release, who hears and does nothing.
-    const process = "dlock1.0123456789abcdef0123456789abcdef";
+    const process = "dlock2.0123456789abcdef0123456789abcdef";
     const [heard, ear] = [[] as string[], redis.client.duplicate()];
     closing.push(async () => ear.disconnect());
     ear.on("message", (_channel, message: string) => void heard.push(message));
     await ear.subscribe(process);
     await redis.client.zadd(queue, "1", `${process}:1:first`, "2", `${process}:2:second`);
     await holder.release();
-    expect(await redis.client.get(lock)).toMatch(/^dlock1\.0123456789abcdef0123456789abcdef:1:first\|\d{16}\|g$/);
+    expect(await redis.client.get(lock)).toMatch(/^dlock2\.0123456789abcdef0123456789abcdef:1:first\|\d{16}\|g$/);
     expect(await redis.client.pttl(lock)).toBeGreaterThan(1_400);
     expect(await redis.client.pttl(lock)).toBeLessThanOrEqual(1_500);
     expect(await redis.client.zrange(queue, "0", "-1")).toEqual([`${process}:2:second`]);
@@ -115,7 +115,7 @@ describe("values", () => {
 });
 
 describe("values of several who hold", () => {
-  const one = /^dlock1\.[0-9a-f]{32}:s\.[0-9a-z]+:reader$/;
+  const one = /^dlock2\.[0-9a-f]{32}:s\.[0-9a-z]+:reader$/;
 
   test("are a mark, when each hold ends in µs, and the fence of each, all with the last of them's time to live", async () => {
     const { claim } = open(redis.url);
@@ -123,7 +123,7 @@ describe("values of several who hold", () => {
     const token = await win(claim("stock:42", { ...reader, ttl: 20_000 }));
     await win(claim("stock:42", reader));
     expect((await redis.client.keys("*")).toSorted()).toEqual([lock, fence, holders, fences].toSorted());
-    expect(await redis.client.get(lock)).toBe("dlock1.|s");
+    expect(await redis.client.get(lock)).toBe("dlock2.|s");
     const [first = "", ends, second = "", later] = await redis.client.zrange(holders, "0", "-1", "WITHSCORES");
     for (const owner of [first, second]) expect(owner).toMatch(one);
     expect((Number(later) - Number(ends)) / 1_000).toBeGreaterThan(14_000);
@@ -159,8 +159,8 @@ describe("values of several who hold", () => {
     const { claim } = open(redis.url);
     const permits = [1, 2].map(() => claim("stock:42", { limit: 2 }));
     for (const permit of permits) await win(permit);
-    expect(await redis.client.get(lock)).toBe("dlock1.|p2");
-    const process = "dlock1.0123456789abcdef0123456789abcdef";
+    expect(await redis.client.get(lock)).toBe("dlock2.|p2");
+    const process = "dlock2.0123456789abcdef0123456789abcdef";
     const ear = redis.client.duplicate();
     closing.push(async () => ear.disconnect());
     await ear.subscribe(process);
@@ -189,9 +189,9 @@ test("a label may be anything", async () => {
 
 describe("what others wrote", () => {
   test("is understood: a hold, a line, a counter", async () => {
-    await redis.client.set(lock, "dlock1.aa:1:their%20label|1700000000000001", "PX", 60_000);
+    await redis.client.set(lock, "dlock2.aa:1:their%20label|1700000000000001", "PX", 60_000);
     await redis.client.set(fence, "99999999999999999");
-    await redis.client.zadd(queue, "5", "dlock1.aa:3:b", "4", "dlock1.aa:2:a~");
+    await redis.client.zadd(queue, "5", "dlock2.aa:3:b", "4", "dlock2.aa:2:a~");
     const { claim, provider } = open(redis.url);
     const { holders, waiters } = await provider.inspect("stock:42");
     expect(holders).toMatchObject([{ owner: "their label", fencingToken: 1700000000000001n }]);
@@ -200,14 +200,14 @@ describe("what others wrote", () => {
     expect(await waiter.tryAcquire(soon())).toBeUndefined();
     expect(await provider.forceRelease("stock:42")).toBe(true);
     // The first polls: it need not be told.
-    expect(await redis.client.get(lock)).toBe("dlock1.aa:2:a|100000000000000000|g");
+    expect(await redis.client.get(lock)).toBe("dlock2.aa:2:a|100000000000000000|g");
     expect(await provider.forceRelease("stock:42")).toBe(true);
     // The second hears nobody: it is passed over.
     expect(await win(waiter)).toBe(100000000000000001n);
   });
 
   test("in another layout is excluded, and reported once", async () => {
-    await redis.client.set(lock, "dlock2.whatever it may be", "PX", 60_000);
+    await redis.client.set(lock, "dlock1.whatever it may be", "PX", 60_000);
     const { claim, provider, notices } = open(redis.url);
     const waiter = claim("stock:42");
     expect(await waiter.tryAcquire(soon())).toBeUndefined();

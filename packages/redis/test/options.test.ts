@@ -114,7 +114,7 @@ describe("URLs", () => {
   });
 
   test("carry options in their query, which those beside them overrule", async () => {
-    const { guarantees } = createProvider({ url: "redis://h?order=none&replicas=1&prefix=" }, { emit });
+    const { guarantees } = createProvider({ url: "redis://h?order=none&replicas=1&namespace=" }, { emit });
     expect(guarantees.order).toBe("none");
     expect(createProvider({ url: "redis://h?order=none", order: "fifo" }, { emit }).guarantees.order).toBe("fifo");
     expect(() => createProvider({ url: "redis://h?replicas=many" }, { emit })).toThrow("replicas: NaN");
@@ -122,7 +122,7 @@ describe("URLs", () => {
   });
 
   test("work through createLocks", async () => {
-    const locks = await createLocks(`${redis.url}?prefix=mine:`);
+    const locks = await createLocks(`${redis.url}?namespace=mine:`);
     const key = name();
     await locks.withLock(key, async () => expect(await redis.client.exists(`mine:${key}`)).toBe(1));
     await locks.close();
@@ -131,8 +131,9 @@ describe("URLs", () => {
 
 describe("options that cannot work are refused by name", () => {
   test.each([
-    ["prefix", 1],
-    ["prefix", "a\0"],
+    ["namespace", 1],
+    ["namespace", "a\0"],
+    ["namespace", "a\ud800"],
     ["order", "lifo"],
     ["replicas", -1],
     ["replicas", 1.5],
@@ -146,7 +147,7 @@ describe("options that cannot work are refused by name", () => {
   });
 
   test("unknown ones too", () => {
-    expect(caught(() => redisProvider({ url: "redis://h" }, { prefixx: "" } as object))).toMatchObject({
+    expect(caught(() => redisProvider({ url: "redis://h" }, { namespaces: "" } as object))).toMatchObject({
       code: "LOCK_CONFIG",
     });
     expect(caught(() => redisProvider({ url: "redis://h", user: "x" } as { url: string }))).toMatchObject({
@@ -177,7 +178,7 @@ describe("a client that is handed in", () => {
 
   test("may have a key prefix, which stays before the keys", async () => {
     const client = lent({ keyPrefix: "app:{x" });
-    const { claim } = open(client, { prefix: "}" });
+    const { claim } = open(client, { namespace: "}" });
     const [held, waiter] = [claim("a"), claim("a")];
     await win(held);
     expect(await redis.client.exists("app:{x}a")).toBe(1);

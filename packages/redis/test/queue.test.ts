@@ -22,7 +22,7 @@ async function spawn(): Promise<Holder> {
 }
 
 const inLine = (key: string) => async () => redis.client.zcard(await queueOf(key));
-const queueOf = async (key: string) => (await redis.client.keys(`*:dlock:queue:1:dlock:${key}`))[0] ?? "";
+const queueOf = async (key: string) => (await redis.client.keys(`{*}?dlock:queue:2:dlock:${key}`))[0] ?? "";
 
 /** Connections that the server still has open for listening. */
 async function listeners(): Promise<number> {
@@ -498,7 +498,7 @@ describe("a lock of another library on the same key", () => {
 
   test("excludes ours, and ours excludes it", async () => {
     const key = name();
-    const { claim, provider } = open(redis.url, { prefix: "" });
+    const { claim, provider } = open(redis.url, { namespace: "" });
     expect(await plain(key, "theirs")).toBe("OK");
     const ours = claim(key);
     expect(await ours.tryAcquire(soon())).toBeUndefined();
@@ -527,7 +527,7 @@ describe("a lock of another library on the same key", () => {
         await sleep(5);
       }
     };
-    const locks = await Promise.all([1, 2, 3, 4].map(() => createLocks(open(redis.url, { prefix: "" }).provider)));
+    const locks = await Promise.all([1, 2, 3, 4].map(() => createLocks(open(redis.url, { namespace: "" }).provider)));
     const own = async (place: number) => {
       while (performance.now() < end) {
         await locks[place]?.withLock(key, () => sleep(1));

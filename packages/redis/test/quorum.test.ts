@@ -224,7 +224,7 @@ describe("the URL", () => {
   const create = (url: string, beside: object = {}) => createProvider({ url, ...beside }, { emit });
 
   test("opens a quorum, with options in its query or beside it", async () => {
-    const locks = await createLocks(`${group.url}?prefix=q:&memberTimeout=500`);
+    const locks = await createLocks(`${group.url}?namespace=q:&memberTimeout=500`);
     const key = name();
     await locks.withLock(key, async () => {
       const values = await Promise.all(group.nodes.map(({ client }) => client.get(`q:${key}`)));
@@ -232,7 +232,7 @@ describe("the URL", () => {
     });
     expect(locks.guarantees).toMatchObject({ exclusion: "quorum", order: "none", waiting: "poll" });
     await locks.close();
-    const other = create(group.url, { prefix: "q:", memberTimeout: 500 });
+    const other = create(group.url, { namespace: "q:", memberTimeout: 500 });
     await other.connect?.();
     await other.close?.();
   });

@@ -1,3 +1,4 @@
+import { mark } from "../layout.js";
 import { fence } from "./fence.js";
 import { group } from "./group.js";
 import { handOver } from "./hand-over.js";
@@ -14,11 +15,13 @@ import { value } from "./value.js";
 export const downgradeScript: Script = new Script(`${value}${fence}${group(4, 5)}${handOver}
 local owner = ARGV[1]
 local now = serverMicros()
-local value = purge(redis.call('GET', KEYS[1]), now)
+local value, other = lockString()
+if other then return other end
+value = purge(value, now)
 local fence = fenceOf(value, owner)
 if not fence then return groupOf(value) == 's' and redis.call('HEXISTS', fences, owner) or 0 end
 local left = redis.call('PTTL', KEYS[1])
-redis.call('SET', KEYS[1], 'dlock1.|s', 'PX', left)
+redis.call('SET', KEYS[1], '${mark}|s', 'PX', left)
 redis.call('DEL', holders, fences)
 redis.call('HSET', fences, owner, fence)
 hold(owner, now + left * 1000, now)

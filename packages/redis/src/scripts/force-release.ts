@@ -11,8 +11,10 @@ import { value } from "./value.js";
  * Reply 1: there was one · 0: there was none
  */
 export const forceReleaseScript: Script = new Script(`${value}${fence}${group(4, 5)}${handOver}
+local value, other = lockString()
+if other then return other end
 local now = serverMicros()
-if not purge(redis.call('GET', KEYS[1]), now) then return 0 end
+if not purge(value, now) then return 0 end
 handOver(false, function() redis.call('DEL', KEYS[1], holders, fences) end, now)
 return 1
 `);

@@ -1,3 +1,5 @@
+import { mark } from "../layout.js";
+
 /**
  * Lua: lets those in whose turn it is and who can be told. Comes after `value`, `fence` and `group`.
  *
@@ -51,7 +53,7 @@ local function enter(owner, now, ms, mark)
   end
   if redis.call('EXISTS', KEYS[1]) == 0 then
     redis.call('DEL', holders, fences)
-    local reply = redis.pcall('SET', KEYS[1], 'dlock1.|' .. kind, 'PX', ms)
+    local reply = redis.pcall('SET', KEYS[1], '${mark}|' .. kind, 'PX', ms)
     if failed(reply) then return nil, reply end
   end
   redis.call('HSET', fences, owner, fence .. mark)

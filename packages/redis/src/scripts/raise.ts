@@ -11,7 +11,8 @@ import { value } from "./value.js";
  * Reply 1: it will · 0: not held, nothing was done
  */
 export const raiseScript: Script = new Script(`${value}
-local value = redis.call('GET', KEYS[1])
+local value, other = lockString()
+if other then return other end
 local held = fenceOf(value, ARGV[1]) or groupOf(value) and redis.call('HEXISTS', KEYS[5], ARGV[1]) == 1
 if not held then return 0 end
 local last, floor = redis.call('GET', KEYS[3]) or '', ARGV[2]

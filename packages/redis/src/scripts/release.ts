@@ -13,7 +13,11 @@ import { value } from "./value.js";
  */
 export const releaseScript: Script = new Script(`${value}
 local owner = ARGV[1]
-local value = redis.call('GET', KEYS[1])
+local value, other = lockString()
+if other then
+  redis.call('ZREM', KEYS[2], owner, owner .. '~')
+  return other
+end
 local held = fenceOf(value, owner)
 if held and redis.call('EXISTS', KEYS[2]) == 0 then return redis.call('DEL', KEYS[1]) end
 ${fence}${group(4, 5)}${handOver}

@@ -13,7 +13,8 @@ import { value } from "./value.js";
  */
 export const renewScript: Script = new Script(`${value}
 local owner = ARGV[1]
-local value = redis.call('GET', KEYS[1])
+local value, other = lockString()
+if other then return other end
 if fenceOf(value, owner) then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 if #KEYS == 1 or not groupOf(value) then return 0 end
 ${group(2, 3)}

@@ -2,7 +2,7 @@ import { fence } from "./fence.js";
 import { group } from "./group.js";
 import { handOver } from "./hand-over.js";
 import { Script } from "./script.js";
-import { value } from "./value.js";
+import { otherLimit, value } from "./value.js";
 
 /** Refusals say so by bits. */
 export const foreign = 1;
@@ -10,9 +10,6 @@ export const unconfirmed = 2;
 export const silent = 4;
 export const otherLayout = 8;
 export const rejoined = 16;
-
-/** How the error starts that says which limit is in use for the key. */
-export const otherLimit = "DLOCK_LIMIT";
 
 /**
  * Takes the lock if it is free and this claim's turn, confirms a grant, and else takes a place in line if asked to.
@@ -28,13 +25,16 @@ export const otherLimit = "DLOCK_LIMIT";
  *       {now}: came too late, nothing was done
  *       {now, ms until a place may come free by itself or a negative pttl, rank in line or -1, ticket, flags}: not now
  *       an error DLOCK_LIMIT n: the key is in use with that limit
+ *       an error DLOCK_TYPE t, as of every script: the lock's name has a value of that type, which is nobody's lock
  */
 export const tryScript: Script = new Script(`${value}${fence}${group(4, 5)}
 local owner, ttl, mode, ticket, cannotBeTold = ARGV[1], tonumber(ARGV[2]), ARGV[4], ARGV[5], ARGV[6] == '1'
 local now = serverMicros()
 if now > tonumber(ARGV[3]) then return {now} end
 
-local value = purge(redis.call('GET', KEYS[1]), now)
+local value, problem = lockString()
+if problem then return problem end
+value = purge(value, now)
 local fence = fenceOf(value, owner)
 if fence then
   redis.call('PEXPIRE', KEYS[1], ttl)
@@ -54,7 +54,7 @@ end
 local kind = kindOf(owner)
 local function limitOf(kind) return tonumber(string.sub(kind, 2)) or 1 end
 local function otherLimit(value)
-  if not value or string.sub(value, 1, 7) ~= 'dlock1.' then return nil end
+  if not value or not isOurs(value) then return nil end
   local inUse = limitOf(groupOf(value) or '')
   if inUse ~= limitOf(kind) then return redis.error_reply('${otherLimit} ' .. inUse) end
 end
@@ -118,7 +118,7 @@ if other then
 end
 
 local flags = 0
-if value and string.sub(value, 1, 7) ~= 'dlock1.' then
+if value and not isOurs(value) then
   flags = ${foreign}
   if string.match(value, '^dlock%d+%.') then flags = flags + ${otherLayout} end
 elseif value and string.sub(value, -2) == '|g' then

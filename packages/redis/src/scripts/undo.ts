@@ -17,7 +17,9 @@ import { value } from "./value.js";
 export const undoScript: Script = new Script(`${value}${fence}${group(4, 5)}${handOver}
 local owner, ticket = ARGV[1], ARGV[2]
 local now = serverMicros()
-local value = purge(redis.call('GET', KEYS[1]), now)
+local value, other = lockString()
+if other then return other end
+value = purge(value, now)
 local after, leave = false, function() redis.call('DEL', KEYS[1]) end
 if groupOf(value) and redis.call('HEXISTS', fences, owner) == 1 then
   after, leave = without(owner, value, now)

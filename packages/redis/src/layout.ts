@@ -1,0 +1,2 @@
+/** Starts every value of ours, and names the layout: see LAYOUT.md. */
+export const mark = "dlock2.";
