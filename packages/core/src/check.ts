@@ -1,3 +1,4 @@
+import { instead } from "./misplaced-option.js";
 import { LockConfigError } from "./errors.js";
 import { maskedName } from "./masked-text.js";
 import type { Signal } from "./signal.js";
@@ -59,6 +60,6 @@ export function checkFields(what: string, options: unknown, fields: readonly str
     if (fields.includes(field)) continue;
     // What says nothing may be the rest of a password with & in it, in a URL.
     const shown = value === "" ? "…" : maskedName(field);
-    throw new LockConfigError(what, shown, `only ${fields.join(", ")}`);
+    throw new LockConfigError(what, shown, instead(field, fields));
   }
 }

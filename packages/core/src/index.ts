@@ -41,6 +41,7 @@ export type {
 } from "./provider.js";
 export type { MinimalSignal, Signal } from "./signal.js";
 export { backoff } from "./backoff.js";
+export { mergeOptions, queryOf } from "./backend-options.js";
 export { checkDuration, checkFields, checkKey, checkOneOf, checkText } from "./check.js";
 export { monotonicNow } from "./clock.js";
 export { Moment } from "./moment.js";

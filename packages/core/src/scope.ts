@@ -1,6 +1,6 @@
 import { acquireAll } from "./acquire-all.js";
 import { ask } from "./ask.js";
-import { checkDuration, checkFields, checkKey, checkText } from "./check.js";
+import { checkDuration, checkFields, checkKey } from "./check.js";
 import { LockConfigError, LockLostError, LockReentryError } from "./errors.js";
 import type { LockEventName, LockListener } from "./events.js";
 import type { Guarantees } from "./guarantees.js";
@@ -73,7 +73,7 @@ export class Scope implements Locks {
   }
 
   prefixed(prefix: string): Locks {
-    return new Scope(this.#queue, this.#defaults, this.#prefix + checkText("prefix", prefix));
+    return new Scope(this.#queue, this.#defaults, this.#prefix + checkKey(prefix, "prefix"));
   }
 
   async inspect(key: string): Promise<LockStatus> {

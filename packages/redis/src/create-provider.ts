@@ -1,4 +1,11 @@
-import { checkFields, LockConfigError, type LockProvider, type ProviderContext, type ProviderEntry } from "@dlock/core";
+import {
+  checkFields,
+  LockConfigError,
+  type LockProvider,
+  mergeOptions,
+  type ProviderContext,
+  type ProviderEntry,
+} from "@dlock/core";
 import { openProvider } from "./lease-provider.js";
 import { optionFields, type RedisOptions, type RedisServer, serverFields } from "./options.js";
 import { openQuorum, quorumFields } from "./open-quorum.js";
@@ -9,7 +16,7 @@ const numbers = ["replicas", "replicaTimeout", "memberTimeout"];
 
 /**
  * The locks of a `redis:`, `rediss:`, `redis+sentinel:`, `redis+cluster:` or `redis+quorum:` URL. Options may be in its
- * query or beside it in the entry, which wins.
+ * query or beside it in the entry.
  */
 export function createProvider(entry: ProviderEntry, context: ProviderContext): LockProvider {
   const emit: ProviderContext["emit"] = (notice) => context.emit(notice);
@@ -41,8 +48,7 @@ function serverOf({ url, ...beside }: ProviderEntry, own: readonly string[], oth
 /** Checked for what they are where they are used. */
 function optionsOf(entry: ProviderEntry, query: object, fields: readonly string[]): object {
   checkFields("url", query, fields);
-  const options: Record<string, unknown> = {};
-  for (const [field, value] of Object.entries(query)) options[field] = numbers.includes(field) ? Number(value) : value;
-  for (const field of fields) if (entry[field] !== undefined) options[field] = entry[field];
-  return options;
+  const said = Object.entries(query).map(([field, value]) => [field, numbers.includes(field) ? Number(value) : value]);
+  const beside = Object.entries(entry).filter(([field]) => fields.includes(field));
+  return mergeOptions(Object.fromEntries(said), Object.fromEntries(beside));
 }

@@ -1,4 +1,4 @@
-import { LockConfigError } from "@dlock/core";
+import { LockConfigError, queryOf } from "@dlock/core";
 import type { RedisOptions as DriverOptions } from "ioredis";
 import { clusterSource, serverSource, type Source } from "./client.js";
 import type { RedisServer } from "./options.js";
@@ -14,16 +14,14 @@ interface Parts {
   readonly login: Pick<DriverOptions, "username" | "password">;
   readonly hosts: string;
   readonly path: readonly string[];
-  readonly query: URLSearchParams;
+  readonly query: Readonly<Record<string, string>>;
 }
 
 /** The deployment that a URL names, and what else its query says. `URL` refuses several hosts, so it is parsed here. */
 export function parseUrl({ url, tls, ...beside }: RedisServer): { readonly source: Source; readonly query: object } {
   const { scheme, login, hosts, path, query } = split(url);
-  const { tls: wantsTls, ...options } = Object.fromEntries(query);
-  if (wantsTls !== undefined && wantsTls !== "true" && wantsTls !== "false")
-    refuse(url, "tls=true or tls=false in its query");
-  const secure = scheme === "rediss" || wantsTls === "true" || tls !== undefined;
+  const { tls: wantsTls, ...options } = query;
+  const secure = isSecure(url, wantsTls, scheme === "rediss" || tls !== undefined);
   const common: DriverOptions = { ...login, ...(secure ? { tls: tls ?? {} } : {}) };
   return { source: sourceOf(), query: options };
 
@@ -72,9 +70,8 @@ export function parseQuorumUrl({ url, tls }: RedisServer): {
 } {
   const { scheme, login, hosts, path, query } = split(url);
   if (scheme !== quorumScheme) refuse(url, accepted);
-  const { tls: wantsTls = "false", ...options } = Object.fromEntries(query);
-  if (wantsTls !== "true" && wantsTls !== "false") refuse(url, "tls=true or tls=false in its query");
-  const secure = wantsTls === "true" || tls !== undefined;
+  const { tls: wantsTls, ...options } = query;
+  const secure = isSecure(url, wantsTls, tls !== undefined);
   const common: DriverOptions = { ...login, ...(secure ? { tls: tls ?? {} } : {}), db: database(url, path) };
   const servers = new Map(
     addresses(url, hosts, defaultPort).map((server) => {
@@ -85,6 +82,14 @@ export function parseQuorumUrl({ url, tls }: RedisServer): {
   // Of an even number one may fail as little as of one less.
   if (servers.size < 3) refuse(url, "three different servers or more, five for best");
   return { servers: [...servers].map(([name, source]) => ({ name, source })), query: options };
+}
+
+/** `already`: by the scheme, or because there are options for it. */
+function isSecure(url: unknown, wantsTls: string | undefined, already: boolean): boolean {
+  if (wantsTls === "false" && already) return refuse(url, "no tls=false beside rediss: or options for TLS");
+  if (wantsTls !== undefined && wantsTls !== "true" && wantsTls !== "false")
+    return refuse(url, "tls=true or tls=false in its query");
+  return already || wantsTls === "true";
 }
 
 export function isQuorumUrl(url: unknown): boolean {
@@ -107,7 +112,7 @@ function split(url: unknown): Parts {
     login,
     hosts: authority.slice(at + 1),
     path: segments,
-    query: new URLSearchParams(query),
+    query: queryOf(query),
   };
 }
 

@@ -1,6 +1,6 @@
 import { createLocks, LockBackendError, LockConfigError } from "@dlock/core";
 import { startRedis } from "@dlock/testbed";
-import { createProvider, redisProvider } from "@dlock/redis";
+import { createProvider, redisProvider, redisQuorum } from "@dlock/redis";
 import { Cluster, Redis } from "ioredis";
 import { inspect } from "node:util";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
@@ -113,12 +113,57 @@ describe("URLs", () => {
     expect(inspect(error, { depth: 10 })).not.toMatch(/hunter2|hunt%er2/);
   });
 
-  test("carry options in their query, which those beside them overrule", async () => {
+  test("carry options in their query; where both say something, they have to say the same", () => {
     const { guarantees } = createProvider({ url: "redis://h?order=none&replicas=1&namespace=" }, { emit });
     expect(guarantees.order).toBe("none");
-    expect(createProvider({ url: "redis://h?order=none", order: "fifo" }, { emit }).guarantees.order).toBe("fifo");
+    const url = "redis://h?order=none&namespace=a:&replicas=1&replicaTimeout=9";
+    const same = { order: "none", namespace: "a:", replicas: 1, replicaTimeout: 9 };
+    expect(createProvider({ url, ...same }, { emit }).guarantees.order).toBe("none");
+    for (const [field, value] of Object.entries({ order: "fifo", namespace: "", replicas: 0, replicaTimeout: 8 }))
+      expect(caught(() => createProvider({ url, ...same, [field]: value }, { emit }))).toMatchObject({ field });
+    const quorum = "redis+quorum://a,b,c?namespace=a:&memberTimeout=9";
+    createProvider({ url: quorum, namespace: "a:", memberTimeout: 9 }, { emit });
+    for (const [field, value] of Object.entries({ namespace: "b:", memberTimeout: 8 }))
+      expect(caught(() => createProvider({ url: quorum, [field]: value }, { emit }))).toMatchObject({ field });
+    for (const twice of ["redis://h?namespace=a&namespace=a", "redis+quorum://a,b,c?namespace=a&namespace=b"])
+      expect(caught(() => createProvider({ url: twice }, { emit }))).toMatchObject({
+        field: "url",
+        value: "namespace",
+      });
     expect(() => createProvider({ url: "redis://h?replicas=many" }, { emit })).toThrow("replicas: NaN");
     expect(() => createProvider({ url: "redis://h?ordre=none" }, { emit })).toThrow("ordre");
+  });
+
+  test("take no prefix, in any place, and say what to write instead", () => {
+    const client = new Redis({ lazyConnect: true });
+    const odd = { prefix: "app:" } as object;
+    const places = [
+      () => createProvider({ url: "redis://h", ...odd }, { emit }),
+      () => createProvider({ url: "redis://h?prefix=app:" }, { emit }),
+      () => createProvider({ url: "redis+cluster://h?prefix=app:" }, { emit }),
+      () => createProvider({ url: "redis+sentinel://h/m?prefix=app:" }, { emit }),
+      () => createProvider({ url: "redis+quorum://a,b,c", ...odd }, { emit }),
+      () => createProvider({ url: "redis+quorum://a,b,c?prefix=app:" }, { emit }),
+      () => redisProvider({ url: "redis://h" }, odd),
+      () => redisProvider({ url: "redis://h", ...odd }),
+      () => redisProvider({ url: "redis://h?prefix=app:" }),
+      () => redisProvider(client, odd),
+      () => redisQuorum({ url: "redis+quorum://a,b,c" }, odd),
+      () => redisQuorum({ url: "redis+quorum://a,b,c", ...odd }),
+      () => redisQuorum({ url: "redis+quorum://a,b,c?prefix=app:" }),
+    ];
+    for (const place of places) {
+      const error = caught(place);
+      expect(error).toBeInstanceOf(LockConfigError);
+      expect((error as Error).message).toMatch(/createLocks\(…, \{ prefix \}\).*"namespace" in Redis/);
+    }
+  });
+
+  test("do not say tls=false where there is TLS", () => {
+    expect(caught(() => createProvider({ url: "rediss://h?tls=false" }, { emit }))).toMatchObject({ field: "url" });
+    for (const url of ["redis://h?tls=false", "redis+quorum://a,b,c?tls=false"])
+      expect(caught(() => createProvider({ url, tls: {} }, { emit }))).toMatchObject({ field: "url" });
+    createProvider({ url: "redis://h?tls=false" }, { emit });
   });
 
   test("work through createLocks", async () => {

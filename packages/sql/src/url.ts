@@ -1,4 +1,4 @@
-import { checkFields, LockConfigError } from "@dlock/core";
+import { checkFields, LockConfigError, queryOf } from "@dlock/core";
 import { optionFields } from "./options.js";
 
 /** What a URL says: a file, or a server, and options. */
@@ -43,7 +43,9 @@ function server(url: string, family: string): Named {
     else if (optionFields.includes(name)) query.append(name, value);
     else checkFields("url", { [name]: value }, [...optionFields, ...known]);
   }
-  const options = Object.fromEntries([...query].map(([name, value]) => [name, optionOf(name, value)]));
+  const options = Object.fromEntries(
+    Object.entries(queryOf(query.toString())).map(([name, value]) => [name, optionOf(name, value)]),
+  );
   return { url: drivers.size > 0 ? `${address}?${drivers.toString()}` : address, query: options };
 }
 
@@ -75,7 +77,7 @@ function sqliteFile(url: string, rest: string): Named {
     return refuse(url, `${accepted}: nobody else would see locks in memory (memory: is for that)`);
   }
   if (filename.startsWith("//")) return refuse(url, `${accepted}: a file has no host`);
-  return { filename, query: Object.fromEntries(new URLSearchParams(query)) };
+  return { filename, query: queryOf(query) };
 }
 
 function split(text: string, at: string): readonly string[] {

@@ -67,10 +67,43 @@ test("options beside the URL are checked like those in it", () => {
   expect(refusal({ url: "sqlite:./locks.db", strategy: "advisory" })).toMatchObject({ field: "strategy" });
 });
 
-test("options may be in the URL, or beside it in the entry, which wins", async () => {
+test("a prefix is refused everywhere, with what to write instead", () => {
+  const sentence = /createLocks\(…, \{ prefix \}\).*"schema" and "table" in SQL/;
+  for (const url of ["sqlite:./locks.db", "postgres://db/app", "mysql://db/app", "mariadb://db/app"]) {
+    expect(refusal({ url, prefix: "app:" })).toMatchObject({
+      code: "LOCK_CONFIG",
+      accepted: expect.stringMatching(sentence) as string,
+    });
+    expect(refusal({ url: `${url}?prefix=app:` })).toMatchObject({
+      code: "LOCK_CONFIG",
+      accepted: expect.stringMatching(sentence) as string,
+    });
+    expect(() => sqlProvider({ url: `${url}?prefix=app:` })).toThrow(
+      url.startsWith("sqlite") ? LockConfigError : sentence,
+    );
+    expect(() => sqlProvider({ url, prefix: "app:" } as { url: string })).toThrow(sentence);
+    expect(() => sqlProvider({ url }, { prefix: "app:" } as object)).toThrow(
+      url.startsWith("sqlite") ? LockConfigError : sentence,
+    );
+  }
+  expect(() => sqlProvider({ filename: "locks.db" }, { prefix: "app:" } as object)).toThrow(sentence);
+  expect(() => sqlProvider({ filename: "locks.db", prefix: "app:" } as { filename: string })).toThrow(sentence);
+});
+
+test("an option in the URL and beside it has to say the same, and once", () => {
+  const url = "postgres://db/app?strategy=version&table=t&connections=2&notify=true";
+  const same = { strategy: "version", table: "t", connections: 2, notify: true };
+  expect(refusal({ url, ...same })).toBeUndefined();
+  for (const [field, value] of Object.entries({ strategy: "advisory", table: "u", connections: 3, notify: false }))
+    expect(refusal({ url, ...same, [field]: value })).toMatchObject({ code: "LOCK_CONFIG", field });
+  for (const twice of ["postgres://db/app?table=t&table=u", "sqlite:./locks.db?table=t&table=t"])
+    expect(refusal({ url: twice })).toMatchObject({ code: "LOCK_CONFIG", field: "url", value: "table" });
+});
+
+test("options may be in the URL, or beside it in the entry", async () => {
   const file = join(directory(), "my locks #1.db");
   const url = `sqlite://${file.replaceAll(" ", "%20")}?table=one&driver=libsql&strategy=version`;
-  for (const entry of [{ url }, { url, table: "two" }]) {
+  for (const entry of [{ url }, { url: url.replace("table=one&", ""), table: "two" }]) {
     const provider = createProvider(entry, context);
     await provider.connect();
     await provider.close();

@@ -1,4 +1,4 @@
-import { LockConfigError } from "@dlock/core";
+import { LockConfigError, queryOf } from "@dlock/core";
 import { isRefused } from "./node-name.js";
 import type { Credentials, Server } from "./session.js";
 
@@ -26,7 +26,7 @@ export function parseUrl(url: unknown): { readonly address: Address; readonly qu
   const auth = at < 0 ? [] : [{ scheme: "digest", auth: credentialsOf(url, authority.slice(0, at)) }];
   return {
     address: { servers, chroot: chrootOf(url, path), auth },
-    query: Object.fromEntries(new URLSearchParams(query)),
+    query: queryOf(query),
   };
 }
 

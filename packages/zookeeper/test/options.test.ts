@@ -70,10 +70,26 @@ describe("a URL", () => {
 });
 
 describe("options", () => {
-  test("stand in the query or beside the URL, which wins", () => {
+  test("stand in the query or beside the URL; where both say something, they have to say the same", () => {
     const url = "zk://h?order=none&sessionTimeout=5000&tickTime=100";
     expect(createProvider({ url }, context).guarantees.order).toBe("none");
-    expect(createProvider({ url, order: "fifo" }, context).guarantees.order).toBe("fifo");
+    expect(createProvider({ url: "zk://h", order: "none" }, context).guarantees.order).toBe("none");
+    const same = { order: "none", sessionTimeout: 5_000, tickTime: 100 };
+    expect(createProvider({ url, ...same }, context).guarantees.order).toBe("none");
+    for (const [field, value] of Object.entries({ order: "fifo", sessionTimeout: 5_001, tickTime: 99 }))
+      expect(refusal(() => createProvider({ url, ...same, [field]: value }, context)).field).toBe(field);
+    expect(refusal(() => createProvider({ url: "zk://h?order=none&order=none" }, context)).value).toBe("order");
+  });
+
+  test("a prefix is refused everywhere, with what to write instead", () => {
+    const places = [
+      () => createProvider({ url: "zk://h", prefix: "app:" }, context),
+      () => createProvider({ url: "zk://h?prefix=app:" }, context),
+      () => zookeeperProvider({ url: "zk://h?prefix=app:" }),
+      () => zookeeperProvider({ url: "zk://h", prefix: "app:" } as { url: string }),
+      () => zookeeperProvider({ url: "zk://h" }, { prefix: "app:" } as object),
+    ];
+    for (const place of places) expect(refusal(place).message).toMatch(/createLocks\(…, \{ prefix \}\).*chroot/);
   });
 
   test("are refused when they cannot work, by their name", () => {

@@ -1,3 +1,4 @@
+import { refuseLocksOptions } from "../misplaced-option.js";
 import { checkFields, checkText } from "../check.js";
 import { LockConfigError } from "../errors.js";
 import type { Config, Entry, Member } from "./config.js";
@@ -35,7 +36,8 @@ function checkBackend(name: string, member: unknown, names: readonly string[]): 
 
 function checkMember(path: string, member: unknown, names: readonly string[]): void {
   if (typeof member !== "string") checkEntry(path, member, names);
-  else if (!scheme.test(member)) checkName(path, member, names);
+  else if (scheme.test(member)) checkUrl(path, member);
+  else checkName(path, member, names);
 }
 
 export function checkEntry(path: string, entry: unknown, names: readonly string[]): Entry {
@@ -43,7 +45,8 @@ export function checkEntry(path: string, entry: unknown, names: readonly string[
   if (!isObject(entry) || kind.length !== 1) {
     throw new LockConfigError(path || "entry", entry, "a URL, or an object with one of url, quorum and migrate");
   }
-  const { url, quorum, migrate, adapter } = entry;
+  const { url, quorum, migrate, adapter, require: _, ...options } = entry;
+  refuseLocksOptions((field) => child(path, field), Object.keys(options));
   if (adapter !== undefined) checkText(child(path, "adapter"), adapter);
   if (kind[0] === "url") checkUrl(child(path, "url"), url);
   if (kind[0] === "quorum") {
@@ -61,8 +64,11 @@ export function checkEntry(path: string, entry: unknown, names: readonly string[
 }
 
 function checkUrl(path: string, url: unknown): void {
-  if (typeof url === "string" && scheme.test(url)) return;
-  throw new LockConfigError(path, url, "a URL with a scheme, such as redis://localhost:6379 or sqlite:./locks.db");
+  if (typeof url !== "string" || !scheme.test(url)) {
+    throw new LockConfigError(path, url, "a URL with a scheme, such as redis://localhost:6379 or sqlite:./locks.db");
+  }
+  const [, query] = /\?([^#]*)/.exec(url) ?? [];
+  refuseLocksOptions(() => path, new URLSearchParams(query).keys());
 }
 
 function checkName(path: string, name: unknown, names: readonly string[]): void {

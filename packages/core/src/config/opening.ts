@@ -72,6 +72,7 @@ export class Opening {
   }
 
   async #quorum({ quorum: members, ...options }: QuorumEntry): Promise<LockProvider> {
+    checkFields("quorum", options, ["memberTimeout"]);
     const providers: LockProvider[] = [];
     for (const [index, member] of members.entries()) providers.push(await this.#member(member, child("quorum", index)));
     return quorum(providers, { ...options, names: members.map(nameOf) });

@@ -25,13 +25,13 @@ export async function sourceOf(where: unknown, context: ProviderContext): Promis
   const chosen = where ?? (process.env["DLOCK_URL"] || process.env["DLOCK_CONFIG"] || search(context));
   const here = { folder: process.cwd(), place: "" };
   if (typeof chosen === "string") {
-    if (scheme.test(chosen)) return { content: { url: chosen }, ...here };
+    if (scheme.test(chosen)) return { content: checkEntry("", { url: chosen }, []), ...here };
     if (configFile.test(chosen)) return fileSource(resolve(chosen));
     // It may have been meant as a URL.
     throw new LockConfigError("where", chosen.replace(/.*@/s, "…@"), accepted);
   }
   if (isObject(chosen)) {
-    if (typeof chosen["href"] === "string") return { content: { url: chosen["href"] }, ...here };
+    if (typeof chosen["href"] === "string") return { content: checkEntry("", { url: chosen["href"] }, []), ...here };
     if (isEntry(chosen)) return { content: checkEntry("", chosen, []), ...here };
     if ("backends" in chosen) return { content: checkConfig(interpolate(chosen, "")), ...here };
   }

@@ -89,7 +89,7 @@ describe("prefix", () => {
   test("refuses keys that become too long", () => {
     const provider = prefix(memoryProvider(), "n".repeat(1_000));
     expect(() => claimOf(provider, { key: "k".repeat(25) })).toThrow(/at most 1024 bytes/);
-    expect(() => prefix(memoryProvider(), "")).toThrow(/namespace/);
+    expect(() => prefix(memoryProvider(), "")).toThrow(/prefix/);
   });
 });
 
