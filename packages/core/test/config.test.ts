@@ -130,6 +130,27 @@ const wrong: readonly [what: string, config: unknown, message: RegExp, schema?: 
     /backends\.a: .* one of url, quorum/,
   ],
   [
+    "with a prefix in an entry",
+    { backends: { a: { url: "memory:", prefix: "app:" } } },
+    /backends\.a\.prefix: "prefix" .* createLocks\(…, \{ prefix \}\)/,
+  ],
+  [
+    "with a prefix in a quorum",
+    { backends: { a: { quorum: ["memory:", "memory:", "memory:"], prefix: "app:" } } },
+    /backends\.a\.prefix: "prefix" .* createLocks\(…, \{ prefix \}\)/,
+  ],
+  [
+    "with a ttl in an entry",
+    { backends: { a: { url: "memory:", ttl: 5_000 } } },
+    /backends\.a\.ttl: "ttl" .* createLocks\(…, \{ ttl \}\)/,
+  ],
+  [
+    "with a prefix in a URL",
+    { backends: { a: "redis://h?prefix=app:" } },
+    /backends\.a: "prefix" .* createLocks\(…, \{ prefix \}\)/,
+    "passes",
+  ],
+  [
     "with an unknown option",
     { backends: { a: { url: "memory:", speed: 9 } } },
     /backends\.a\.memory:: "speed"/,

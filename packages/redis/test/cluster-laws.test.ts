@@ -1,6 +1,6 @@
 import { conformance, type Harness, spawnHolder } from "@dlock/conformance";
 import { startRedisCluster } from "@dlock/testbed";
-import { redisProvider } from "@dlock/redis";
+import { redisProvider, type RedisOptions } from "@dlock/redis";
 import { Cluster } from "ioredis";
 import { afterAll, describe, test } from "vitest";
 import { fifo, residueOf } from "./harness.js";
@@ -11,6 +11,22 @@ afterAll(() => redis.stop());
 const harness: Harness = {
   ...fifo,
   name: "redis-cluster",
+  aliases: [
+    {
+      title: "a lent cluster with a key prefix, and a URL with a namespace",
+      open: [
+        async () =>
+          peerOf(
+            new Cluster(
+              redis.nodes.map(({ port }) => ({ host: "127.0.0.1", port })),
+              { keyPrefix: "app:", lazyConnect: true },
+            ),
+            { namespace: "{shop" },
+          ),
+        async () => peerOf({ url: redis.url }, { namespace: "app:{shop" }),
+      ],
+    },
+  ],
   open: async () => {
     const peer = peerOf({ url: redis.url });
     // Meeting three nodes takes longer than some laws give a first call.
@@ -36,7 +52,7 @@ const harness: Harness = {
 
 describe("in a cluster", () => conformance(test.concurrent, harness));
 
-function peerOf(where: Parameters<typeof redisProvider>[0]) {
-  const provider = redisProvider(where);
+function peerOf(where: Parameters<typeof redisProvider>[0], options?: RedisOptions) {
+  const provider = redisProvider(where, options);
   return { provider, close: () => provider.close() };
 }

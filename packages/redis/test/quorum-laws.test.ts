@@ -1,6 +1,8 @@
 import { conformance, spawnHolder } from "@dlock/conformance";
-import { redisQuorum } from "@dlock/redis";
+import { quorum } from "@dlock/core/combinators";
+import { redisProvider, redisQuorum, type RedisQuorumOptions } from "@dlock/redis";
 import { startRedisQuorum } from "@dlock/testbed";
+import { Redis } from "ioredis";
 import { afterAll, describe, test } from "vitest";
 import { quorumHarness, residueOf } from "./harness.js";
 
@@ -11,6 +13,25 @@ describe("on a quorum of five servers", () =>
   conformance(test.concurrent, {
     ...quorumHarness,
     name: "quorum",
+    aliases: [
+      {
+        title: "a quorum by its URL, and one of lent clients with key prefixes",
+        open: [
+          async () => peerOf(group.url, { namespace: "app:shop:" }),
+          async () => {
+            const clients = group.nodes.map(({ port }) => new Redis({ port, keyPrefix: "app:", lazyConnect: true }));
+            const members = clients.map((client) => redisProvider(client, { namespace: "shop:" }));
+            return {
+              provider: quorum(members),
+              close: async () => {
+                await Promise.all(members.map((member) => member.close()));
+                for (const client of clients) client.disconnect();
+              },
+            };
+          },
+        ],
+      },
+    ],
     open: async () => peerOf(group.url),
     openLinked: async () => {
       const links = await group.link();
@@ -36,7 +57,7 @@ describe("on a quorum of five servers", () =>
     },
   }));
 
-function peerOf(url: string) {
-  const provider = redisQuorum({ url });
+function peerOf(url: string, options?: RedisQuorumOptions) {
+  const provider = redisQuorum({ url }, options);
   return { provider, close: async () => provider.close?.() };
 }

@@ -1,4 +1,4 @@
-import { type Harness, laws } from "@dlock/conformance";
+import { type Alias, type Harness, laws } from "@dlock/conformance";
 import type { Guarantees } from "@dlock/core";
 import type { ZooKeeper } from "@dlock/testbed";
 import { zookeeperProvider, type ZooKeeperOptions } from "@dlock/zookeeper";
@@ -28,6 +28,21 @@ export const common: Pick<Harness, "guarantees" | "offers" | "timing"> = {
   timing: { ttl: sessionTimeout, slack: 1_000, deadWaiter: sessionTimeout + 200 },
 };
 
+/** The same locks by other words. */
+function aliasesOf(url: string, options?: ZooKeeperOptions): readonly Alias[] {
+  const { host } = new URL(url.replace(/^\w+:/, "http:"));
+  const open = (other: string, more?: ZooKeeperOptions) => async () => peerOf(other, { ...options, ...more });
+  return [
+    {
+      title: "a chroot, and the same encoded, with a slash at its end",
+      open: [open(`zookeeper://${host}/app/locks`), open(`zk://${host}/%61pp/l%6Fcks/`)],
+    },
+    { title: "a mutex of Curator, and a read-write lock", open: [open(url), open(url, { curator: "read-write" })] },
+    { title: "with a line, and without one", open: [open(url), open(url, { order: "none" })] },
+    { title: "a server, and the same by two addresses", open: [open(url), open(`zk://${host},${host}/`)] },
+  ];
+}
+
 export function peerOf(url: string, options?: ZooKeeperOptions) {
   const provider = zookeeperProvider({ url }, { sessionTimeout, tickTime, ...options });
   return { provider, close: () => provider.close() };
@@ -37,8 +52,9 @@ export function peerOf(url: string, options?: ZooKeeperOptions) {
 export function harnessOf(
   zookeeper: ZooKeeper,
   options?: ZooKeeperOptions,
-): Pick<Harness, "open" | "openLinked" | "residue"> {
+): Pick<Harness, "open" | "openLinked" | "residue" | "aliases"> {
   return {
+    aliases: aliasesOf(zookeeper.url, options),
     open: async () => peerOf(zookeeper.url, options),
     openLinked: async () => {
       const link = await zookeeper.link();
