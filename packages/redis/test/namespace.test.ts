@@ -1,4 +1,5 @@
 import { createLocks, type LeaseClaim } from "@dlock/core";
+import { quorum } from "@dlock/core/combinators";
 import { redisProvider } from "@dlock/redis";
 import { startRedis, startRedisCluster } from "@dlock/testbed";
 import { Cluster, Redis } from "ioredis";
@@ -170,6 +171,21 @@ describe.each(deployments)("a value that is no string under the name of a lock, 
     await locks.close();
     await store.del(lost);
   });
+});
+
+test("a list under the name of a lock at a majority of a quorum's members is said at once, and left alone", async () => {
+  const members = ["a:", "b:", "c:"].map((namespace) => open(redis.url, { namespace }).provider);
+  const locks = await createLocks(quorum(members));
+  const key = name();
+  for (const namespace of ["a:", "b:"]) await redis.client.rpush(namespace + key, "a");
+  for (const call of [() => locks.tryAcquire(key), () => locks.acquire(key), () => locks.inspect(key)]) {
+    const error: unknown = await call().catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: "LOCK_BACKEND", retryable: false, key });
+    expect((error as Error).message).toContain(`"a:${key}" in redis is a list`);
+  }
+  await until(async () => (await redis.client.exists(`c:${key}`)) === 0);
+  expect(await redis.client.lrange(`b:${key}`, 0, -1)).toEqual(["a"]);
+  await locks.close();
 });
 
 describe("a value of the first layout", () => {
