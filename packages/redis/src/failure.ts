@@ -1,4 +1,4 @@
-import { LockBackendError, LockError } from "@dlock/core";
+import { LockBackendError, LockConfigError, LockError } from "@dlock/core";
 
 /** Refusals that pass: the same command may succeed later. Redis before 7 wraps them in the error of the script. */
 const passing = [
@@ -16,12 +16,19 @@ const passing = [
   "MISCONF",
 ];
 
+/** How a server starts its answer to whoever it does not let in. */
+const strangers = ["WRONGPASS", "NOAUTH", "ERR invalid password"];
+
 /** What the driver rejected with, as an error of dlock. */
 export function failure(error: unknown, key?: string): LockError {
   if (error instanceof LockError) return error;
   const about = key === undefined ? "" : ` about "${key}"`;
   const said = error instanceof Error ? error.message : String(error);
-  const noEffect = wasRefused(error) || said.includes("enableOfflineQueue options is false");
+  if (isRefusal(error) && strangers.some((start) => said.startsWith(start))) {
+    const accepted = `the password of a user whom the server lets in; it said: ${said}`;
+    return new LockConfigError("password", undefined, accepted, key, withoutArguments(error));
+  }
+  const noEffect = isRefusal(error) || said.includes("enableOfflineQueue options is false");
   return new LockBackendError(`redis failed${about}: ${said}`, {
     key,
     cause: withoutArguments(error),
@@ -45,17 +52,17 @@ export function isUnknownScript(error: unknown): boolean {
 }
 
 /** Anything but a refusal of the server: a connection that broke, a server that is silent. */
-function passes(error: unknown): boolean {
-  return !wasRefused(error) || passing.some((code) => error.message.includes(code));
+export function passes(error: unknown): boolean {
+  return !isRefusal(error) || passing.some((code) => error.message.includes(code));
 }
 
 /** Whether the server answered: it did not take the lock, and will not. */
-function wasRefused(error: unknown): error is Error {
+export function isRefusal(error: unknown): error is Error {
   return error instanceof Error && error.name === "ReplyError";
 }
 
 /** The driver attaches the command to its errors, also to one that hangs on another: of a handshake, that is the password. */
-function withoutArguments(error: unknown): unknown {
+export function withoutArguments(error: unknown): unknown {
   if (typeof error !== "object" || error === null) return error;
   if ("command" in error) {
     const { name } = error.command as { readonly name?: unknown };

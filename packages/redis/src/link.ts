@@ -1,10 +1,14 @@
-import { LockBackendError, monotonicNow, settleBy } from "@dlock/core";
+import { LockBackendError, LockConfigError, LockError, pause, settleBy } from "@dlock/core";
 import type { Cluster, Redis } from "ioredis";
 import type { Source } from "./client.js";
-import { failure, isUnknownScript } from "./failure.js";
+import { failure, isRefusal, isUnknownScript } from "./failure.js";
+import { greet, learnTime } from "./greeting.js";
 import type { LockKeys } from "./keys.js";
 import type { Script } from "./scripts/script.js";
 import { ServerClock } from "./server-clock.js";
+
+/** ms after which the driver destroys a connection that does not end. */
+const longestGoodbye = 2_500;
 
 /** Names one server of the deployment, for as long as it is that server. */
 export type Node = string;
@@ -16,12 +20,18 @@ export class Link {
   onConnected: () => void = () => {};
   /** Called when the servers may be others than before. Must not throw. */
   onNodes: () => void = () => {};
+  /** Called when a server refuses the connection for what the configuration says. Must not throw. */
+  onRefused: (error: LockConfigError) => void = () => {};
+  readonly #database: number;
   readonly #clocks = new Map<Node, ServerClock>();
+  /** With nodes of a cluster that are being connected to: a command for one of them would be rejected. */
+  readonly #meetings = new Map<Node, Promise<void>>();
   #connecting: Promise<void> | undefined;
   #trouble: unknown;
   #closed = false;
 
   constructor(source: Source) {
+    this.#database = source.database;
     this.client = source.open();
     this.client.on("error", (error: unknown) => (this.#trouble = error));
     if (!isCluster(this.client)) return;
@@ -38,7 +48,7 @@ export class Link {
   /** Connected, at the latest by the deadline (monotonic ms). */
   async ready(deadline: number): Promise<void> {
     if (this.#closed) throw new LockBackendError("the provider is closed", { noEffect: true });
-    if (this.client.status === "ready" && this.#connecting === undefined) return;
+    if (this.#usable) return;
     this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined));
     const connecting = this.#connecting;
     await settleBy(
@@ -51,14 +61,26 @@ export class Link {
 
   /** The script's reply. Rejects with the driver's error. */
   async run(script: Script, keys: LockKeys, args: readonly (string | number)[], deadline: number): Promise<unknown> {
-    if (this.client.status !== "ready" || this.#connecting !== undefined || this.#closed) await this.ready(deadline);
+    if (!this.#usable) await this.ready(deadline);
+    await this.#meetings.get(this.nodeOf(keys.slot));
     const { names } = keys;
     try {
-      return await this.client.evalsha(script.sha, names.length, ...names, ...args);
+      return await this.greeted.evalsha(script.sha, names.length, ...names, ...args);
     } catch (error) {
-      if (!isUnknownScript(error)) throw error;
-      return this.client.eval(script.lua, names.length, ...names, ...args);
+      if (isUnknownScript(error)) return this.greeted.eval(script.lua, names.length, ...names, ...args);
+      if (!isRefusal(error)) this.refresh();
+      throw error;
     }
+  }
+
+  /** The client, for commands about locks. Throws while its connection may be in another database. */
+  get greeted(): Redis | Cluster {
+    if (!this.#usable) throw new LockBackendError("redis is not connected", { retryable: true, noEffect: true });
+    return this.client;
+  }
+
+  get #usable(): boolean {
+    return this.client.status === "ready" && this.#connecting === undefined && !this.#closed;
   }
 
   /** The server that serves the slot. */
@@ -67,10 +89,7 @@ export class Link {
   }
 
   clockOf(slot: number): ServerClock {
-    const node = this.nodeOf(slot);
-    const clock = this.#clocks.get(node) ?? new ServerClock();
-    this.#clocks.set(node, clock);
-    return clock;
+    return this.#clockOf(this.nodeOf(slot));
   }
 
   /** The monotonic time in µs of the server's clock, or a little earlier. A server whose clock is not known yet is held to be the latest one. */
@@ -103,29 +122,46 @@ export class Link {
     this.#clocks.clear();
     try {
       await open(this.client);
-      await Promise.all(this.primaries().map((node) => this.#meet(node)));
-      if (![...this.#clocks.values()].some(({ known }) => known)) throw new Error("no server told its time");
+      if (isCluster(this.client)) await this.#meetAll(this.client);
+      else await greet(this.client, this.#database, this.#clockOf(""));
     } catch (error) {
-      if (this.client.status === "ready") this.client.disconnect();
-      throw unconnected(this.#trouble ?? error);
+      await disconnected(this.client);
+      const reason = unconnected(error instanceof LockError || isRefusal(error) ? error : (this.#trouble ?? error));
+      if (reason instanceof LockConfigError) this.onRefused(reason);
+      throw reason;
     }
     this.onConnected();
     this.onNodes();
   }
 
-  /** Connects to a node and learns what its clock shows. */
-  async #meet(node: Redis): Promise<void> {
+  async #meetAll(cluster: Cluster): Promise<void> {
+    await Promise.all(cluster.nodes("master").map((node) => this.#meet(node)));
+    if (![...this.#clocks.values()].some(({ known }) => known)) throw new Error("no server told its time");
+  }
+
+  #meet(node: Redis): Promise<void> {
+    const name = `${node.options.host}:${node.options.port}`;
+    const meeting = this.#meetNode(node, name).finally(() => this.#meetings.delete(name));
+    this.#meetings.set(name, meeting);
+    return meeting;
+  }
+
+  /** Connects to a node of a cluster, which has one database, and learns what its clock shows. Never rejects. */
+  async #meetNode(node: Redis, name: Node): Promise<void> {
+    // The driver met it because of a command, which it would reject if the node were not as it made it.
+    await Promise.resolve();
     try {
       if (node.status === "wait") await node.connect();
-      const askedAt = monotonicNow();
-      const [seconds, micros] = await node.time();
-      const name = isCluster(this.client) ? `${node.options.host}:${node.options.port}` : "";
-      const clock = this.#clocks.get(name) ?? new ServerClock();
-      this.#clocks.set(name, clock);
-      clock.learn(Number(seconds) * 1_000_000 + Number(micros), askedAt);
+      await learnTime(node, this.#clockOf(name));
     } catch (error) {
       this.#trouble ??= error;
     }
+  }
+
+  #clockOf(node: Node): ServerClock {
+    const clock = this.#clocks.get(node) ?? new ServerClock();
+    this.#clocks.set(node, clock);
+    return clock;
   }
 }
 
@@ -148,8 +184,19 @@ function silent(): LockBackendError {
   return new LockBackendError("redis did not answer in time", { retryable: true, noEffect: true });
 }
 
-function unconnected(cause: unknown): LockBackendError {
-  const { message, retryable } = failure(cause) as LockBackendError;
+/** Ends a connection that is not fit for locks. The driver takes its time over one whose server is silent. */
+async function disconnected(client: Redis | Cluster): Promise<void> {
+  if (client.status === "end") return;
+  const ended = new AbortController();
+  client.once("end", () => ended.abort());
+  client.disconnect();
+  await pause(longestGoodbye, { background: true, signal: ended.signal });
+}
+
+function unconnected(cause: unknown): LockError {
+  const error = failure(cause);
+  if (!(error instanceof LockBackendError) || error === cause) return error;
+  const { message, retryable } = error;
   return new LockBackendError(message.replace("redis failed", "redis cannot be reached"), {
     cause,
     retryable,

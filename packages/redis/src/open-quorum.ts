@@ -9,9 +9,12 @@ export const quorumFields: readonly string[] = ["namespace", "memberTimeout"];
 /** A file of its own: its types are those of the driver, which no declaration that users see may need. */
 export function openQuorum(servers: readonly NamedSource[], options: RedisQuorumOptions): LockProvider {
   checkFields("options", options, [...quorumFields, "emit"]);
-  const { memberTimeout, ...ofMember } = options;
-  // Nobody waits in a line at a member.
-  const providers = servers.map(({ source }) => openProvider(source, { ...ofMember, order: "none" }));
+  const { memberTimeout, emit = () => {}, ...ofMember } = options;
+  const providers = servers.map(({ name, source }) => {
+    const emitNamed: typeof emit = ({ message, ...notice }) => emit({ ...notice, message: `${name}: ${message}` });
+    // Nobody waits in a line at a member.
+    return openProvider(source, { ...ofMember, order: "none", emit: emitNamed });
+  });
   return {
     ...quorum(providers, { names: servers.map(({ name }) => name), memberTimeout }),
     close: async () => void (await Promise.all(providers.map((provider) => provider.close()))),

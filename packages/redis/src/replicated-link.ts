@@ -65,14 +65,14 @@ export class ReplicatedLink {
 
   async #send(batch: readonly Request[], inFull = false): Promise<void> {
     const { replicas, replicaTimeout } = this.#settings;
-    const pipeline = this.#link.client.pipeline();
-    for (const { script, keys, args } of batch) {
-      const { names } = keys;
-      if (inFull) pipeline.eval(script.lua, names.length, ...names, ...args);
-      else pipeline.evalsha(script.sha, names.length, ...names, ...args);
-    }
-    pipeline.wait(replicas, replicaTimeout);
     try {
+      const pipeline = this.#link.greeted.pipeline();
+      for (const { script, keys, args } of batch) {
+        const { names } = keys;
+        if (inFull) pipeline.eval(script.lua, names.length, ...names, ...args);
+        else pipeline.evalsha(script.sha, names.length, ...names, ...args);
+      }
+      pipeline.wait(replicas, replicaTimeout);
       await this.#settle(batch, pipeline);
     } catch (error) {
       for (const request of batch) request.reject(error);

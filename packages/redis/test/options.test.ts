@@ -36,7 +36,6 @@ describe("URLs", () => {
     expect(told("redis://me:p%40ss:w%2Ford@[::1]:7000/3")).toMatchObject({
       host: "::1",
       port: 7000,
-      db: 3,
       username: "me",
       password: "p@ss:w/ord",
     });
@@ -67,7 +66,6 @@ describe("URLs", () => {
         { host: "::2", port: 3 },
       ],
       name: "main",
-      db: 4,
       username: "me",
       password: "secret",
       sentinelPassword: "other",
@@ -273,7 +271,7 @@ describe("a server that cannot be reached", () => {
     const error = await claim(name())
       .tryAcquire(soon())
       .catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: "LOCK_BACKEND", retryable: false });
+    expect(error).toMatchObject({ code: "LOCK_CONFIG", field: "password" });
     expect((error as Error).message).toContain("WRONGPASS");
     expect(inspect(error, { depth: 10, showHidden: true })).not.toContain("wr0ng-secret");
   });
