@@ -3,6 +3,7 @@ import {
   type Guarantees,
   type HolderStatus,
   type LeaseClaim,
+  LockBackendError,
   type LockMode,
   type LockStatus,
   monotonicNow,
@@ -21,6 +22,8 @@ import { forceReleaseScript } from "./scripts/force-release.js";
 import { inspectScript } from "./scripts/inspect.js";
 import type { Script } from "./scripts/script.js";
 
+/** Starts every value of this layout. */
+const mark = "dlock1.";
 /** ms, as long as core waits for a backend by default. */
 const patience = 10_000;
 
@@ -53,7 +56,7 @@ class LeaseProvider implements RedisProvider {
   }
 
   async inspect(key: string): Promise<LockStatus> {
-    const [value, pttl, members, fences, ends] = (await this.#run(inspectScript, key)) as Inspection;
+    const [value, pttl, members, fences, ends] = await this.#look(key);
     const waiters = members.map((member) => ({ owner: labelOf(member), mode: modeOf(member) }));
     const several = value.startsWith(`${mark}|`) ? /^\|([sp])/.exec(value.slice(mark.length)) : null;
     if (several === null) return { key, holders: value === "" ? [] : [holderOf(value, Number(pttl))], waiters };
@@ -62,7 +65,10 @@ class LeaseProvider implements RedisProvider {
   }
 
   async forceRelease(key: string): Promise<boolean> {
-    return (await this.#run(forceReleaseScript, key)) === 1;
+    const seen = holdsOf(await this.#look(key));
+    if (seen === "foreign") throw this.#foreign(key);
+    if (seen.length === 0) return false;
+    return Number(await this.#run(forceReleaseScript, key, seen.flat())) > 0;
   }
 
   async connect(): Promise<void> {
@@ -73,19 +79,45 @@ class LeaseProvider implements RedisProvider {
     this.#deployment.close();
   }
 
-  async #run(script: Script, key: string): Promise<unknown> {
+  async #look(key: string): Promise<Inspection> {
+    return (await this.#run(inspectScript, key)) as Inspection;
+  }
+
+  async #run(script: Script, key: string, args: readonly string[] = []): Promise<unknown> {
     const { link, settings } = this.#deployment;
     const keys = keysOf(settings.namespace + key);
     try {
-      return await link.run(script, keys, [], monotonicNow() + patience);
+      return await link.run(script, keys, args, monotonicNow() + patience);
     } catch (error) {
       throw refusal(error, keys, { key }) ?? failure(error, key);
     }
+  }
+
+  /** Its value stays unsaid: another library proves its hold by it. */
+  #foreign(key: string): LockBackendError {
+    const name = JSON.stringify(this.#deployment.settings.namespace + key);
+    const message = `"${key}" is held by something else than this layout of dlock: the redis key ${name} has a value that forceRelease() does not delete`;
+    return new LockBackendError(message, { key, noEffect: true });
   }
 }
 
 /** What `inspect` replies: lists of names and values in turn, as RESP2 has it. */
 type Inspection = [value: string, pttl: number, members: string[], fences: readonly string[], ends: readonly string[]];
+
+type Hold = readonly [owner: string, fence: string];
+
+/** The holds that can be ended: an owner and its fence each. */
+function holdsOf([value, , , fences, ends]: Inspection): readonly Hold[] | "foreign" {
+  if (value === "") return [];
+  if (!value.startsWith(mark)) return "foreign";
+  const fenceOf = (text = "") => text.split("|")[0] ?? "";
+  if (value.startsWith(`${mark}|`)) {
+    const byOwner = entriesOf(fences);
+    return [...entriesOf(ends).keys()].map((owner) => [owner, fenceOf(byOwner.get(owner))] as const);
+  }
+  const [owner = "", fence = ""] = value.split("|");
+  return [[owner, fence]];
+}
 
 function entriesOf(flat: readonly string[]): ReadonlyMap<string, string> {
   return new Map(flat.flatMap((name, index) => (index % 2 === 0 ? [[name, flat[index + 1] ?? ""] as const] : [])));

@@ -30,6 +30,9 @@ const longestRenewal = 10_000;
 /** ms that calls without a deadline may take. */
 const patience = 4_000;
 
+/** ms by which the server's clock may be ahead of what is known of it: about a round trip. */
+const clockDoubt = 250;
+
 /** One contender for one lock. */
 export class RedisClaim implements LeaseClaim {
   readonly waitTurn?: (signal: Signal) => Promise<void>;
@@ -45,6 +48,12 @@ export class RedisClaim implements LeaseClaim {
   #alone: boolean;
   /** Attempts that may still take effect, or may have taken it. */
   #unanswered = 0;
+  /** The token of a hold that was taken back, perhaps without an answer: it does not count any more. */
+  #withdrawn = "";
+  /** ms that the lease may last from the last request on. */
+  #lease: number;
+  /** A request for a shorter lease that was not answered yet: until it cannot take effect any more, a longer one would prove nothing. */
+  #shortened = { ttl: Number.POSITIVE_INFINITY, until: 0 };
   #asked = false;
   #released = false;
   /** Nothing of it is left at the server, nor on its way there. */
@@ -54,6 +63,7 @@ export class RedisClaim implements LeaseClaim {
     this.#deployment = deployment;
     this.#request = request;
     this.#owner = owner;
+    this.#lease = request.ttl;
     this.#alone = request.mode === "exclusive" && request.limit === 1;
     this.#keys = keysOf(deployment.settings.namespace + request.key);
     if (deployment.settings.order === "fifo") this.waitTurn = (signal) => this.#turn.wait(signal);
@@ -70,14 +80,28 @@ export class RedisClaim implements LeaseClaim {
   }
 
   async renew(ttl: number): Promise<boolean> {
+    if (ttl > this.#shortened.ttl) await pause(this.#shortened.until - monotonicNow(), { background: true });
     if (this.#released) return false;
+    const { link } = this.#deployment;
     const deadline = monotonicNow() + Math.min(Math.max(ttl / 3, 5), longestRenewal);
     const keys = heldKeys(this.#keys, { alone: this.#alone });
     try {
-      return (await this.#deployment.link.run(renewScript, keys, [this.#owner, ttl], deadline)) === 1;
+      await link.ready(deadline);
+      const reply = await link.run(renewScript, keys, [this.#owner, ttl, this.#shorten(ttl, deadline)], deadline);
+      if (reply === -1) throw this.#error("got the renewal after its deadline", { noEffect: true });
+      this.#lease = ttl;
+      this.#shortened = { ttl: Number.POSITIVE_INFINITY, until: 0 };
+      return reply === 1;
     } catch (error) {
       return this.#overwritten(error);
     }
+  }
+
+  /** Until when a request may shorten the lease, by the server's clock; "": it does not. */
+  #shorten(ttl: number, deadline: number): string {
+    if (ttl >= this.#lease) return "";
+    this.#shortened = { ttl, until: deadline + clockDoubt };
+    return this.#deployment.link.serverTime(this.#keys.slot, deadline);
   }
 
   async downgrade(): Promise<boolean> {
@@ -147,7 +171,7 @@ export class RedisClaim implements LeaseClaim {
       const args = [this.#owner, this.#request.ttl, by, mode, this.#ticket, this.#cannotBeTold ? "1" : "0"];
       const reply = await this.#deployment.acquire(this.#keys, args, deadline);
       if (typeof reply.answer === "string") {
-        if (!reply.acknowledged) await this.#withdraw();
+        if (!reply.acknowledged || reply.answer === this.#withdrawn) await this.#withdraw(reply.answer);
         return BigInt(reply.answer);
       }
       const [now, pttl, rank, ticket, flags] = (reply.answer as unknown[]).map(Number);
@@ -185,8 +209,9 @@ export class RedisClaim implements LeaseClaim {
   }
 
   /** Too few replicas have the hold: it does not count. */
-  async #withdraw(): Promise<never> {
-    await this.#run(undoScript, [this.#owner, this.#ticket, this.#cannotBeTold ? "1" : "0"]);
+  async #withdraw(token: string): Promise<never> {
+    this.#withdrawn = token;
+    await this.#run(undoScript, [this.#owner, this.#ticket, this.#cannotBeTold ? "1" : "0", token]);
     throw this.#error(
       `has fewer than ${this.#deployment.settings.replicas} replicas that acknowledged the hold in time`,
     );

@@ -21,7 +21,7 @@ export const rejoined = 16;
  *       4 "once": no place in line · "join" · "barge": a place only where others wait in line
  *       5 ticket: µs of the server's clock at which this claim first joined, or ""
  *       6 "1": this process cannot be told
- * Reply the fence, as a string: held, for the full ttl from now
+ * Reply the fence, as a string: held, for the full ttl from now or for longer
  *       {now}: came too late, nothing was done
  *       {now, ms until a place may come free by itself or a negative pttl, rank in line or -1, ticket, flags}: not now
  *       an error DLOCK_LIMIT n: the key is in use with that limit
@@ -37,8 +37,10 @@ if problem then return problem end
 value = purge(value, now)
 local fence = fenceOf(value, owner)
 if fence then
-  redis.call('PEXPIRE', KEYS[1], ttl)
-  if string.sub(value, -2) == '|g' then redis.call('SET', KEYS[1], owner .. '|' .. fence, 'KEEPTTL') end
+  local granted = string.sub(value, -2) == '|g'
+  -- What comes late must not shorten what was extended meanwhile.
+  if granted or redis.call('PTTL', KEYS[1]) < ttl then redis.call('PEXPIRE', KEYS[1], ttl) end
+  if granted then redis.call('SET', KEYS[1], owner .. '|' .. fence, 'KEEPTTL') end
   return fence
 end
 if groupOf(value) then
@@ -46,7 +48,9 @@ if groupOf(value) then
   if mine then
     fence = string.match(mine, '^%d+')
     redis.call('HSET', fences, owner, fence)
-    hold(owner, now + ttl * 1000, now)
+    local ends = now + ttl * 1000
+    if mine == fence then ends = math.max(ends, tonumber(redis.call('ZSCORE', holders, owner))) end
+    hold(owner, ends, now)
     return fence
   end
 end

@@ -12,18 +12,19 @@ import { value } from "./value.js";
  * ARGV  1 owner
  *       2 ticket, or ""
  *       3 "1": this process cannot be told
+ *       4 fence of the hold: what comes late leaves a later hold alone
  * Reply 1: it was held · 0: it was not
  */
 export const undoScript: Script = new Script(`${value}${fence}${group(4, 5)}${handOver}
-local owner, ticket = ARGV[1], ARGV[2]
+local owner, ticket, fence = ARGV[1], ARGV[2], ARGV[4]
 local now = serverMicros()
 local value, other = lockString()
 if other then return other end
 value = purge(value, now)
 local after, leave = false, function() redis.call('DEL', KEYS[1]) end
-if groupOf(value) and redis.call('HEXISTS', fences, owner) == 1 then
+if groupOf(value) and string.match(redis.call('HGET', fences, owner) or '', '^%d+') == fence then
   after, leave = without(owner, value, now)
-elseif not fenceOf(value, owner) then
+elseif fenceOf(value, owner) ~= fence then
   return 0
 end
 if ticket ~= '' then

@@ -7,8 +7,8 @@ export const otherType = "DLOCK_TYPE";
 
 /**
  * Lua: reads the lock string and owners, first of all in every script. `owner|fence` is a hold, `owner|fence|g` a grant that its
- * owner has not confirmed yet, * `dlock2.|kind` says that several hold, and whatever does not start with the mark of this layout belongs to somebody else:
- * another library, or another layout. A kind is "s" for readers, "p3" for three permits; "" where one holds alone.
+ * owner has not confirmed yet, `dlock2.|kind` says that several hold, and whatever does not start with the mark of this layout
+ * belongs to somebody else: another library, or another layout. A kind is "s" for readers, "p3" for three permits; "" where one holds alone.
  */
 export const value: string = `
 -- The lock string; or nothing, and the error that says what else lies there: that is no lock, and stays as it is.
