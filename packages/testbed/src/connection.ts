@@ -15,6 +15,8 @@ export class Connection {
   #truncating = false;
   #torn = false;
   #greeted = false;
+  /** Called instead of passing the next reply on. */
+  #cut: (() => void) | undefined;
   #refused = false;
 
   constructor(client: Socket, target: Target, weather: Weather) {
@@ -78,14 +80,22 @@ export class Connection {
   }
 
   #request(data: Buffer, upstream: Socket): void {
+    const { doomed } = this.#weather;
+    if (doomed?.to.test(data.toString("latin1"))) {
+      this.#weather.doomed = undefined;
+      this.#cut = doomed.cut;
+    }
     const greet = this.#greeted ? undefined : this.#target.terms?.greet;
     upstream.write(greet ? greet(data) : data);
     this.#greeted = true;
   }
 
   #reply(data: Buffer): void {
-    if (this.#weather.dropping || this.#truncating) this.#weather.touched += 1;
-    if (this.#weather.dropping) {
+    if (this.#weather.dropping || this.#truncating || this.#cut) this.#weather.touched += 1;
+    if (this.#cut) {
+      this.break();
+      this.#cut();
+    } else if (this.#weather.dropping) {
       this.#torn = true;
     } else if (this.#truncating) {
       this.#client.end(data.subarray(0, Math.ceil(data.length / 2)), () => this.break());

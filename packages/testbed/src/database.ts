@@ -1,10 +1,10 @@
-import type { Link } from "./link.js";
+import type { ReadingLink } from "./link.js";
 import { loopback } from "./port.js";
 import { Proxy } from "./proxy.js";
 import type { Server } from "./server.js";
 
 export type Row = Readonly<Record<string, unknown>>;
-export type UrlLink = Link & { readonly url: string; close(): Promise<void> };
+export type UrlLink = ReadingLink & { readonly url: string; close(): Promise<void> };
 
 /** One client's connection, as the server sees it. */
 export interface Session {

@@ -1,5 +1,5 @@
 export { isSelected, selectedBackends, type Backend } from "./backend.js";
-export type { Direction, Link } from "./link.js";
+export type { Direction, Link, ReadingLink } from "./link.js";
 export { modelCheck, type ModelCheck } from "./model/model-check.js";
 export { Proxy } from "./proxy.js";
 export { openRedis, startRedis, type Redis, type RedisLink, type StartedRedis } from "./redis.js";

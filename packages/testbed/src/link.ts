@@ -18,3 +18,9 @@ export interface Link {
   /** As it was before; what was held back arrives. */
   heal(): void;
 }
+
+/** A link that reads what is said on it. */
+export interface ReadingLink extends Link {
+  /** The server gets the next request that matches, and the connection breaks before its answer arrives. Resolves when that has happened. */
+  cutAnswer(to: RegExp): Promise<void>;
+}

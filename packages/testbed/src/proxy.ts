@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import type { Server, Socket } from "node:net";
 import { Connection } from "./connection.js";
-import type { Direction, Link } from "./link.js";
+import type { Direction, ReadingLink } from "./link.js";
 import { freePort, loopback } from "./port.js";
 
 export interface Target {
@@ -24,10 +24,12 @@ export interface Weather {
   readonly delay: Record<Direction, number>;
   dropping: boolean;
   touched: number;
+  /** The request whose answer is to be cut. */
+  doomed: { readonly to: RegExp; cut(): void } | undefined;
 }
 
 /** A TCP proxy on loopback. */
-export class Proxy implements Link {
+export class Proxy implements ReadingLink {
   readonly port: number;
   readonly #target: Target;
   readonly #connections = new Set<Connection>();
@@ -36,6 +38,7 @@ export class Proxy implements Link {
     delay: { requests: 0, replies: 0 },
     dropping: false,
     touched: 0,
+    doomed: undefined,
   };
   #server: Server | undefined;
 
@@ -76,6 +79,10 @@ export class Proxy implements Link {
 
   truncate(): void {
     for (const connection of this.#connections) connection.truncate();
+  }
+
+  cutAnswer(to: RegExp): Promise<void> {
+    return new Promise((cut) => (this.#weather.doomed = { to, cut }));
   }
 
   heal(): void {

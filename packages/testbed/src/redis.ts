@@ -1,7 +1,7 @@
 import { Redis as Client } from "ioredis";
 import { lentUrl } from "./backend.js";
 import type { Extras } from "./engine.js";
-import type { Link } from "./link.js";
+import type { ReadingLink } from "./link.js";
 import { freePort, loopback } from "./port.js";
 import { Proxy } from "./proxy.js";
 
@@ -28,7 +28,7 @@ export async function startRedis(config: RedisConfig = {}, extras: Extras = {}):
 }
 
 export type StartedRedis = Redis & { readonly server: Server };
-export type RedisLink = Link & { readonly url: string; close(): Promise<void> };
+export type RedisLink = ReadingLink & { readonly url: string; close(): Promise<void> };
 
 /** A Redis server to test on. */
 export class Redis {

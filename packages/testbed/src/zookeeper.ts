@@ -1,5 +1,5 @@
 import { lentUrl } from "./backend.js";
-import type { Link } from "./link.js";
+import type { ReadingLink } from "./link.js";
 import { freePort, loopback } from "./port.js";
 import { Proxy } from "./proxy.js";
 import { record } from "./record.js";
@@ -28,7 +28,7 @@ export async function startZooKeeper(config: ZooKeeperConfig = {}): Promise<Star
 }
 
 export type StartedZooKeeper = ZooKeeper & { readonly server: Server };
-export type ZooKeeperLink = Link & { readonly url: string; close(): Promise<void> };
+export type ZooKeeperLink = ReadingLink & { readonly url: string; close(): Promise<void> };
 export type Role = "standalone" | "leader" | "follower" | "none";
 
 /** A ZooKeeper server to test on. */
