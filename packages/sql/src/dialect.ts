@@ -27,7 +27,7 @@ export interface VersionDialect {
   readonly remaining: string;
   /** `claim`, `owner`, `token` as text and `remaining` of the lease, if it is held. */
   readonly holder: string;
-  /** Ends the lease, whoever holds it. */
+  /** Ends the lease of `:claim` as long as its version is `:version`: a repeat leaves every later lease alone. */
   readonly evict: string;
   /** Deletes some of the rows that no token depends on any more. */
   readonly sweep: string;

@@ -98,9 +98,18 @@ export class LeaseTable implements Leases {
     return { owner: text(lease["owner"]), mode: "exclusive", fencingToken, expiresIn: Number(lease["remaining"]) };
   }
 
-  /** Whether there was somebody to evict. */
-  evict(key: string, patience: Patience): Promise<boolean> {
-    return this.#wrote(this.#sql.evict, { key: this.#sql.stored(key) }, patience);
+  /** Ends the lease that it sees, and no later one, also when a statement is late. false: there is none, or none any more. */
+  async evict(key: string, patience: Patience): Promise<boolean> {
+    const stored = this.#sql.stored(key);
+    for (let seen: string | undefined; ;) {
+      const [lease] = (await this.query(this.#sql.holder, { key: stored }, patience)).rows;
+      const claim = lease && text(lease["claim"]);
+      if (lease === undefined || claim === undefined || (seen !== undefined && claim !== seen)) return false;
+      const bindings = { key: stored, claim, version: text(lease["token"]) };
+      if (await this.#wrote(this.#sql.evict, bindings, patience)) return true;
+      // Its version was raised, or another reader joined it.
+      seen = claim;
+    }
   }
 
   close(): Promise<void> {

@@ -86,7 +86,8 @@ WHERE \`key\` = :key AND claim = :claim AND expires > ${now}`,
     remaining: `SELECT \`key\`, (expires - ${now}) / 1000 AS remaining FROM ${table} WHERE \`key\` IN (:keys)`,
     holder: `SELECT claim, owner, version AS token, (expires - ${now}) / 1000 AS remaining FROM ${table}
 WHERE \`key\` = :key AND claim <> '' AND expires > ${now}`,
-    evict: `UPDATE ${table} SET claim = '', expires = 0 WHERE \`key\` = :key AND claim <> '' AND expires > ${now}`,
+    evict: `UPDATE ${table} SET claim = '', expires = 0 WHERE \`key\` = :key AND claim = :claim
+  AND version = CAST(:version AS SIGNED) AND expires > ${now}`,
     sweep: `DELETE lease FROM (
   SELECT \`key\` FROM ${table} WHERE day < ${yesterday} AND version < ${dayAgo} AND expires < ${dayAgo}
   LIMIT 128 FOR UPDATE SKIP LOCKED

@@ -96,7 +96,8 @@ UPDATE ${table} SET claim = '', expires = 0 FROM setting WHERE key = :key AND cl
     holder: `SELECT claim, owner, version AS token, (expires - ${now}) / 1000.0 AS remaining FROM ${table}
 WHERE key = :key AND claim <> '' AND expires > ${now}`,
     evict: `WITH ${set("lock_timeout", "1s")}${tell(`
-UPDATE ${table} SET claim = '', expires = 0 FROM setting WHERE key = :key AND claim <> '' AND expires > ${now}`)}`,
+UPDATE ${table} SET claim = '', expires = 0 FROM setting
+WHERE key = :key AND claim = :claim AND version = CAST(:version AS bigint) AND expires > ${now}`)}`,
     sweep: `DELETE FROM ${table} WHERE key IN (SELECT key FROM ${table}
 WHERE day < ${yesterday} AND version < ${dayAgo} AND expires < ${dayAgo} LIMIT 128 FOR UPDATE SKIP LOCKED)`,
     sweepFor: 2_000,

@@ -59,7 +59,7 @@ WHERE key IN (SELECT value FROM json_each(:keys))`,
     holder: `SELECT claim, owner, CAST(version AS TEXT) AS token, expires - ${now} AS remaining FROM ${table}
 WHERE key = :key AND claim <> '' AND expires > ${now}`,
     evict: `UPDATE ${table} SET claim = '', expires = 0
-WHERE key = :key AND claim <> '' AND expires > ${now} RETURNING 1 AS ended`,
+WHERE key = :key AND claim = :claim AND version = CAST(:version AS INTEGER) AND expires > ${now} RETURNING 1 AS ended`,
     sweep: `DELETE FROM ${table} WHERE key IN (SELECT key FROM ${table}
 WHERE version < (${now} - ${day}) * 1000 AND expires < ${now} - ${day} ORDER BY version LIMIT 128)`,
     // If nobody else is writing.

@@ -92,15 +92,10 @@ class SessionProvider implements ZooKeeperProvider {
 
   forceRelease(key: string): Promise<boolean> {
     return this.#use(key, async (session, parent) => {
-      let { line } = await this.#line(session, parent);
-      while (line.length > 0) {
-        const holders = holdersIn(line);
-        const ended = await Promise.all(holders.map(({ name }) => this.#end(session, `${parent}/${name}`)));
-        if (ended.includes(true)) return true;
-        // They went by themselves, and the next ones hold.
-        line = line.filter((one) => !holders.includes(one));
-      }
-      return false;
+      const { line } = await this.#line(session, parent);
+      // The nodes that were seen to hold, and no others: whoever comes next may hold by now.
+      const ended = holdersIn(line).map(({ name }) => this.#end(session, `${parent}/${name}`));
+      return (await Promise.all(ended)).includes(true);
     });
   }
 
