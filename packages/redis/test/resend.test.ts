@@ -14,6 +14,10 @@ import { name, opener, sleep, soon, until, win } from "./side.js";
 const redis = await startRedis();
 const cluster = await startRedisCluster();
 afterAll(() => Promise.all([redis.stop(), cluster.stop()]));
+// An answer that is cut is to be the script's own.
+for (const { client } of [redis, ...cluster.nodes])
+  for (const script of [forceReleaseScript, releaseScript, renewScript, tryScript])
+    await client.script("LOAD", script.lua);
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   await Promise.all(closing.splice(0).map((close) => close()));
@@ -223,7 +227,7 @@ describe("a repeat", () => {
       await win(holder);
       const several = mode === "shared";
       const owner = several
-        ? ((await redis.client.zrange(keysOf(`dlock:${key}`).names[3] ?? "", 0, 0))[0] ?? "")
+        ? ((await redis.client.zrange(keysOf(`dlock:${key}`).names[3] ?? "", "0", "0"))[0] ?? "")
         : ((await held(key)).split("|")[0] ?? "");
       const lease = () => redis.client.pttl(`dlock:${key}`);
       const renewed = (ttl: number, by: string) => {
