@@ -26,6 +26,7 @@ export class Channel {
   #opening: Promise<void> | undefined;
   #settled = false;
   #denied = false;
+  #warned = false;
 
   /** `strays` hears of grants to claims that are gone. */
   constructor(name: string, link: Link, emit: ProviderContext["emit"], strays: (owner: string, lock: string) => void) {
@@ -87,7 +88,15 @@ export class Channel {
     this.#settled = true;
     this.#denied ||= [...this.#subscriptions.values()].some(({ denied }) => denied);
     if (!this.#denied) return;
-    const message = `the user may not publish and subscribe to channels "${this.name.replace(/\..*/, ".*")}": waiting claims poll`;
+    this.#warn(
+      `the user may not publish and subscribe to channels "${this.name.replace(/\..*/, ".*")}": waiting claims poll`,
+    );
+  }
+
+  /** Once. */
+  #warn(message: string): void {
+    if (this.#warned) return;
+    this.#warned = true;
     this.#emit({ code: "NO_CHANNEL", message });
   }
 
@@ -113,6 +122,7 @@ export class Channel {
       heard: (message) => this.#hear(message),
       subscribed: () => this.#stirAll(),
       interrupted: () => this.#link.refresh(),
+      refused: ({ message }) => this.#warn(`nobody can be told of a grant: waiting claims poll; ${message}`),
     });
   }
 

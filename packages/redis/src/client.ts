@@ -32,7 +32,8 @@ export const safe: DriverOptions & { replyMapping: "legacy" } = {
   socketTimeout: silence,
   commandTimeout: silence + 1_000,
   sentinelCommandTimeout: silence,
-  sentinelRetryStrategy: () => null,
+  // Once over all of them: after a failed connect the driver goes on behind the sentinel that answered.
+  sentinelRetryStrategy: (rounds) => (rounds > 1 ? null : 0),
   // A demoted primary: the next call finds the new one.
   reconnectOnError: isReadOnly,
   keyPrefix: "",

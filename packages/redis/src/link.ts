@@ -186,7 +186,8 @@ function silent(): LockBackendError {
 
 /** Ends a connection that is not fit for locks. The driver takes its time over one whose server is silent. */
 async function disconnected(client: Redis | Cluster): Promise<void> {
-  if (client.status === "end") return;
+  // The driver tells of an end one step later: whoever connects again must not take it for its own.
+  if (client.status === "end") return pause(0, { background: true });
   const ended = new AbortController();
   client.once("end", () => ended.abort());
   client.disconnect();

@@ -1,6 +1,6 @@
-import { backoff, monotonicNow, pause, settleBy } from "@dlock/core";
+import { backoff, LockConfigError, monotonicNow, pause, settleBy } from "@dlock/core";
 import type { Redis } from "ioredis";
-import { isDenied } from "./failure.js";
+import { failure, isDenied } from "./failure.js";
 
 export interface Hearer {
   heard(message: string): void;
@@ -8,6 +8,8 @@ export interface Hearer {
   subscribed(): void;
   /** The connection is gone. */
   interrupted(): void;
+  /** The server does not let this user in. */
+  refused(error: LockConfigError): void;
 }
 
 /** One connection that listens to one channel, and comes back as soon as it can when it broke. */
@@ -16,6 +18,8 @@ export class Subscription {
   readonly #channel: string;
   readonly #hearer: Hearer;
   readonly #over = new AbortController();
+  /** Why the connection failed: the driver itself rejects with no more than that it is closed. */
+  #trouble: unknown;
   /** Resolves with the outcome of the first try. */
   readonly first: Promise<void>;
   /** Whether the user has no right to listen. */
@@ -25,7 +29,7 @@ export class Subscription {
     this.#client = client;
     this.#channel = channel;
     this.#hearer = hearer;
-    client.on("error", () => {});
+    client.on("error", (error: unknown) => (this.#trouble = error));
     client.on("message", (_channel: string, message: string) => hearer.heard(message));
     this.first = new Promise((resolve) => void this.#listen(resolve));
   }
@@ -43,6 +47,7 @@ export class Subscription {
   async #listen(tried: () => void): Promise<void> {
     const { signal } = this.#over;
     for (let failures = 0; !signal.aborted && !this.denied;) {
+      this.#trouble = undefined;
       try {
         const ended = new Promise<void>((resolve) => this.#client.once("end", () => resolve()));
         await this.#client.connect();
@@ -59,7 +64,10 @@ export class Subscription {
         if (!signal.aborted) this.#hearer.interrupted();
       } catch (error) {
         failures++;
-        this.denied = isDenied(error);
+        const reason = this.#trouble ?? error;
+        this.denied = isDenied(reason);
+        const problem = failure(reason);
+        if (problem instanceof LockConfigError) this.#hearer.refused(problem);
         this.#disconnect();
         tried();
         await pause(backoff(failures), { ...background, signal });
