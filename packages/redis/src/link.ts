@@ -1,14 +1,12 @@
-import { LockBackendError, LockConfigError, LockError, pause, settleBy } from "@dlock/core";
+import { LockBackendError, LockConfigError, LockError, settleBy } from "@dlock/core";
 import type { Cluster, Redis } from "ioredis";
 import type { Source } from "./client.js";
 import { failure, isRefusal, isUnknownScript } from "./failure.js";
+import { connect, disconnect } from "./driver.js";
 import { greet, learnTime } from "./greeting.js";
 import type { LockKeys } from "./keys.js";
 import type { Script } from "./scripts/script.js";
 import { ServerClock } from "./server-clock.js";
-
-/** ms after which the driver destroys a connection that does not end. */
-const longestGoodbye = 2_500;
 
 /** Names one server of the deployment, for as long as it is that server. */
 export type Node = string;
@@ -33,10 +31,10 @@ export class Link {
   constructor(source: Source) {
     this.#database = source.database;
     this.client = source.open();
-    this.client.on("error", (error: unknown) => (this.#trouble = error));
+    this.client.on("error", (error: unknown) => this.#blame(error));
     if (!isCluster(this.client)) return;
     const cluster = this.client;
-    cluster.on("node error", (error: unknown) => (this.#trouble = error));
+    cluster.on("node error", (error: unknown) => this.#blame(error));
     cluster.on("+node", (node: Redis) => void this.#meet(node));
     cluster.on("refresh", () => this.onNodes());
   }
@@ -121,11 +119,11 @@ export class Link {
     this.#trouble = undefined;
     this.#clocks.clear();
     try {
-      await open(this.client);
+      await connect(this.client);
       if (isCluster(this.client)) await this.#meetAll(this.client);
       else await greet(this.client, this.#database, this.#clockOf(""));
     } catch (error) {
-      await disconnected(this.client);
+      await disconnect(this.client);
       const reason = unconnected(error instanceof LockError || isRefusal(error) ? error : (this.#trouble ?? error));
       if (reason instanceof LockConfigError) this.onRefused(reason);
       throw reason;
@@ -154,8 +152,13 @@ export class Link {
       if (node.status === "wait") await node.connect();
       await learnTime(node, this.#clockOf(name));
     } catch (error) {
-      this.#trouble ??= error;
+      this.#blame(error);
     }
+  }
+
+  /** What a server says says more than that nobody could be reached. */
+  #blame(error: unknown): void {
+    if (isRefusal(error) || !isRefusal(this.#trouble)) this.#trouble = error;
   }
 
   #clockOf(node: Node): ServerClock {
@@ -165,33 +168,12 @@ export class Link {
   }
 }
 
-/** `connect` of a cluster stays silent about some of its failures. */
-function open(client: Redis | Cluster): Promise<void> {
-  let ended = () => {};
-  const opened = new Promise<void>((resolve, reject) => {
-    ended = () => reject(new Error("the connection was closed"));
-    client.once("end", ended);
-    client.connect().then(resolve, reject);
-  });
-  return opened.finally(() => client.off("end", ended));
-}
-
 function isCluster(client: Redis | Cluster): client is Cluster {
   return client.isCluster;
 }
 
 function silent(): LockBackendError {
   return new LockBackendError("redis did not answer in time", { retryable: true, noEffect: true });
-}
-
-/** Ends a connection that is not fit for locks. The driver takes its time over one whose server is silent. */
-async function disconnected(client: Redis | Cluster): Promise<void> {
-  // The driver tells of an end one step later: whoever connects again must not take it for its own.
-  if (client.status === "end") return pause(0, { background: true });
-  const ended = new AbortController();
-  client.once("end", () => ended.abort());
-  client.disconnect();
-  await pause(longestGoodbye, { background: true, signal: ended.signal });
 }
 
 function unconnected(cause: unknown): LockError {

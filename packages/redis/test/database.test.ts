@@ -282,6 +282,25 @@ describe("rights that are withdrawn while locks are held, and a connection that 
   });
 });
 
+test("nothing is sent between a connection that is made and the database that is selected, on however slow a link", async () => {
+  const link = await redis.link();
+  closing.push(() => link.close());
+  link.delay(40);
+  const { claim, provider } = open(`${as("limited:secret", link.url)}/3`);
+  const refused = { code: "LOCK_CONFIG", field: "database" };
+  const connected = provider.connect();
+  connected.catch(() => {});
+  const outcomes: Promise<unknown>[] = [connected];
+  for (let n = 0; n < 120; n++) {
+    outcomes.push(claim(name()).tryAcquire(soon()), claim(name(), { join: false, mode: "shared" }).tryAcquire(soon()));
+    outcomes.push(provider.inspect(name()), provider.forceRelease(name()));
+    for (const outcome of outcomes.slice(-4)) outcome.catch(() => {});
+    await sleep(3);
+  }
+  for (const outcome of outcomes) await expect(outcome).rejects.toMatchObject(refused);
+  expect([await keysIn(redis, 0), await keysIn(redis, 3)]).toEqual([[], []]);
+});
+
 describe("the other steps of a greeting", () => {
   test.each([
     ["a wrong password", "limited:wrong"],

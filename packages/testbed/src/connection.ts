@@ -83,7 +83,7 @@ export class Connection {
     const { doomed } = this.#weather;
     if (doomed?.to.test(data.toString("latin1"))) {
       this.#weather.doomed = undefined;
-      this.#cut = doomed.cut;
+      this.#cut = () => doomed.cut();
     }
     const greet = this.#greeted ? undefined : this.#target.terms?.greet;
     upstream.write(greet ? greet(data) : data);
