@@ -115,6 +115,48 @@ describe.runIf(isSelected("zookeeper"))("when things break", async () => {
     });
   });
 
+  for (const mode of ["exclusive", "shared"] as const) {
+    test(`a forced release of a ${mode} hold whose answer is cut is sent once, and the next in line keeps what it gets`, async () => {
+      const link = await zookeeper.link();
+      closing.push(() => link.close());
+      const [ours, others] = [open(link.url), open(zookeeper.url)];
+      const key = name();
+      await win(others.claim(key, { mode }));
+      const next = others.claim(key);
+      const served = win(next);
+      await until(async () => (await zookeeper.watches()).size > 0);
+      // Operation 2: delete.
+      const done = link.cutAnswer(/\0\0\0\x02\0\0\0.\/.*lock-/s);
+      await expect(ours.provider.forceRelease(key)).rejects.toMatchObject({ code: "LOCK_BACKEND", retryable: true });
+      await done;
+      const token = await served;
+      await sleep(1_000);
+      expect(next.lost.aborted).toBe(false);
+      expect(await next.tryAcquire(soon())).toBe(token);
+    });
+  }
+
+  test("who releases by force what another has ended meanwhile ends nothing: the next one holds by then", async () => {
+    const link = await zookeeper.link();
+    closing.push(() => link.close());
+    const [slow, others] = [open(link.url, { sessionTimeout: 20_000 }), open(zookeeper.url)];
+    await slow.provider.connect();
+    const key = name();
+    await win(others.claim(key));
+    const next = others.claim(key);
+    const served = win(next);
+    await until(async () => (await zookeeper.watches()).size > 0);
+    link.delay(400, "replies");
+    const late = slow.provider.forceRelease(key);
+    await sleep(150);
+    expect(await others.provider.forceRelease(key)).toBe(true);
+    const token = await served;
+    expect(await late).toBe(false);
+    await sleep(100);
+    expect(next.lost.aborted).toBe(false);
+    expect(await next.tryAcquire(soon())).toBe(token);
+  });
+
   test("a server that restarts within the session's time costs no hold and no place in line", async () => {
     const { provider, claim, notices } = open(zookeeper.url, { sessionTimeout: 20_000 });
     const locks = await createLocks(provider);
