@@ -125,8 +125,8 @@ describe.runIf(isSelected("zookeeper"))("when things break", async () => {
       const next = others.claim(key);
       const served = win(next);
       await until(async () => (await zookeeper.watches()).size > 0);
-      // Operation 2: delete.
-      const done = link.cutAnswer(/\0\0\0\x02\0\0\0.\/.*lock-/s);
+      const deletion = Buffer.from([0, 0, 0, 2, 0, 0, 0]).toString("latin1");
+      const done = link.cutAnswer(new RegExp(`${deletion}.\\/.*lock-`, "s"));
       await expect(ours.provider.forceRelease(key)).rejects.toMatchObject({ code: "LOCK_BACKEND", retryable: true });
       await done;
       const token = await served;
