@@ -22,8 +22,6 @@ import { forceReleaseScript } from "./scripts/force-release.js";
 import { inspectScript } from "./scripts/inspect.js";
 import type { Script } from "./scripts/script.js";
 
-/** Starts every value of this layout. */
-const mark = "dlock1.";
 /** ms, as long as core waits for a backend by default. */
 const patience = 10_000;
 

@@ -21,7 +21,7 @@ const open = opener((close) => closing.push(close));
 async function keysIn(server: StartedRedis, database: number): Promise<string[]> {
   const client = server.client.duplicate({ db: database });
   try {
-    return (await client.keys("*")).filter((key) => !key.endsWith("}:dlock:fence"));
+    return (await client.keys("*")).filter((key) => !key.endsWith("}\0dlock:fence"));
   } finally {
     client.disconnect();
   }

@@ -271,18 +271,18 @@ test("a longer renewal waits until a shorter one without an answer cannot take e
 });
 
 test("the value of another library or of another layout is not deleted by force: the error names the key, not the value", async () => {
-  for (const [prefix, value] of [
+  for (const [namespace, value] of [
     ["", "their-secret"],
-    ["dlock:", "dlock2.whatever|1"],
+    ["dlock:", "dlock3.whatever|1"],
   ] as const) {
     const key = name();
-    await redis.client.set(`${prefix}${key}`, value, "PX", 60_000);
-    const { provider } = open(redis.url, { prefix });
+    await redis.client.set(`${namespace}${key}`, value, "PX", 60_000);
+    const { provider } = open(redis.url, { namespace });
     const error: unknown = await provider.forceRelease(key).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: "LOCK_BACKEND", key, retryable: false, noEffect: true });
-    expect(String(error)).toContain(`"${prefix}${key}"`);
+    expect(String(error)).toContain(`"${namespace}${key}"`);
     expect(String(error)).not.toContain(value);
-    expect(await redis.client.get(`${prefix}${key}`)).toBe(value);
+    expect(await redis.client.get(`${namespace}${key}`)).toBe(value);
   }
 });
 
