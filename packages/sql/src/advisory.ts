@@ -9,6 +9,7 @@ import {
 } from "@dlock/core";
 import type { Counters } from "./counters.js";
 import type { Exclusion, Wanted } from "./exclusion.js";
+import { inSchema } from "./in-schema.js";
 import { type LockSession, waitSlice } from "./lock-session.js";
 import type { ReaderTable } from "./reader-table.js";
 import { codeOf } from "./server-failure.js";
@@ -21,7 +22,7 @@ export function advisoryNumber(table: string, key: string): string {
 }
 
 /** What is locked on MySQL and MariaDB, as an expression: locks are of the whole server there, and names short and without case. */
-export const lockName = "CONCAT('dlock:', LEFT(SHA2(CONCAT(DATABASE(), :id), 256), 48))";
+export const lockName = "CONCAT('dlock:', LEFT(SHA2(CONCAT(:schema, :id), 256), 48))";
 
 /** Its `:id`. */
 export function lockId(table: string, key: string): string {
@@ -43,8 +44,8 @@ interface Statements {
 const number = "CAST(:id AS bigint)";
 
 /** PostgreSQL: the sessions that have such a lock in a mode, and a condition on them. */
-const granted = (id: string, mode: "ExclusiveLock" | "ShareLock") => `pg_locks
-JOIN pg_database ON pg_database.oid = pg_locks.database AND datname = current_database()
+const granted = (id: string, mode: "ExclusiveLock" | "ShareLock") => `pg_catalog.pg_locks
+JOIN pg_catalog.pg_database ON pg_database.oid = pg_locks.database AND datname = pg_catalog.current_database()
 WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND mode = '${mode}'
 AND (CAST(classid AS bigint) << 32) | CAST(objid AS bigint) = ${id}`;
 
@@ -53,24 +54,24 @@ export function advisoryHeld(id: string): string {
   return `SELECT 1 AS held FROM ${granted(id, "ExclusiveLock")}`;
 }
 
-const waitToShare = `CAST(pg_advisory_lock_shared(${number}) AS text) = ''`;
+const waitToShare = `CAST(pg_catalog.pg_advisory_lock_shared(${number}) AS text) = ''`;
 
 const postgres: Readonly<Record<LockMode, Statements>> = {
   exclusive: {
-    take: `SELECT pg_try_advisory_lock(${number}) AS taken`,
-    wait: `SELECT CAST(pg_advisory_lock(${number}) AS text) = '' AS taken`,
-    free: `SELECT pg_advisory_unlock(${number})`,
+    take: `SELECT pg_catalog.pg_try_advisory_lock(${number}) AS taken`,
+    wait: `SELECT CAST(pg_catalog.pg_advisory_lock(${number}) AS text) = '' AS taken`,
+    free: `SELECT pg_catalog.pg_advisory_unlock(${number})`,
   },
   shared: {
-    take: `SELECT pg_try_advisory_lock_shared(${number}) AS taken`,
+    take: `SELECT pg_catalog.pg_try_advisory_lock_shared(${number}) AS taken`,
     wait: `SELECT ${waitToShare} AS taken`,
-    free: `SELECT pg_advisory_unlock_shared(${number})`,
+    free: `SELECT pg_catalog.pg_advisory_unlock_shared(${number})`,
   },
 };
 
 // The locks of one session do not exclude each other. This form is granted at once although it could wait; the one that
 // does not wait is refused while a writer waits.
-const downgrade = `SELECT CASE WHEN ${waitToShare} THEN pg_advisory_unlock(${number}) END AS taken`;
+const downgrade = `SELECT CASE WHEN ${waitToShare} THEN pg_catalog.pg_advisory_unlock(${number}) END AS taken`;
 
 const mysql: Statements = {
   take: `SELECT GET_LOCK(${lockName}, 0) AS taken`,
@@ -122,7 +123,7 @@ export class Advisory implements Exclusion {
     } catch (error) {
       if (codeOf(error) !== lockTimeout) throw error;
       // PostgreSQL may have granted it at the very moment at which it gave up.
-      await session.run("SELECT pg_advisory_unlock_all()", [], deadline, signal);
+      await session.run("SELECT pg_catalog.pg_advisory_unlock_all()", [], deadline, signal);
       return false;
     }
   }
@@ -150,7 +151,7 @@ export class Advisory implements Exclusion {
 
   /** One session has at most one lock of an id, so that what earlier ones left there under its number is older. */
   async readers(key: string, until: number): Promise<readonly HolderStatus[]> {
-    const sql = `SELECT DISTINCT ON (backend) owner, token FROM "${this.#table}_readers" WHERE key = :key
+    const sql = `SELECT DISTINCT ON (backend) owner, token FROM ${inSchema}"${this.#table}_readers" WHERE key = :key
 AND backend IN (SELECT pid FROM ${granted(number, "ShareLock")}) ORDER BY backend, token DESC`;
     return (await this.#readers?.show(sql, key, this.idOf(key), until)) ?? [];
   }

@@ -1,4 +1,5 @@
 import type { Bindings } from "./database.js";
+import { putSchema, quoteName } from "./in-schema.js";
 import type { ServerSource } from "./server-source.js";
 
 export interface Bound {
@@ -6,9 +7,10 @@ export interface Bound {
   readonly values: readonly unknown[];
 }
 
-/** A statement with the placeholders of a server in place of named bindings. */
-export function bound(family: ServerSource["family"], sql: string, bindings: Bindings): Bound {
+/** A statement with the placeholders of a server in place of named bindings, and of its tables' schema, which is also bound as `:schema`. */
+export function bound(family: ServerSource["family"], sql: string, given: Bindings, schema: string): Bound {
   const numbered = family === "postgres";
+  const bindings: Bindings = { ...given, schema };
   const values: string[] = [];
   const places = new Map<string, string>();
   const text = sql.replaceAll(/(?<!:):([a-z]+)/g, (whole, name: string) => {
@@ -21,7 +23,8 @@ export function bound(family: ServerSource["family"], sql: string, bindings: Bin
     places.set(name, made);
     return made;
   });
-  return { text, values };
+  // Last: a name may look like a binding.
+  return { text: putSchema(text, quoteName(family, schema)), values };
 }
 
 /** A list of one of a few lengths: servers keep a plan for each text, and not for ever so many. */

@@ -23,10 +23,10 @@ const guarantees: Omit<Guarantees, "modes"> = {
 const connectionsByDefault = 20;
 
 export function openForUpdate(parts: Parts): SqlProvider {
-  const { connector, table } = parts;
+  const { connector, location, table } = parts;
   const { family } = connector.source;
   const [rows, readers] = [lockRows(family, table), readerRows(family, table)];
-  const counters = new Counters(connector, table, [rows, readers]);
+  const counters = new Counters(connector, location, [rows, readers]);
   return new ConnectionProvider(
     parts,
     counters,
@@ -35,11 +35,11 @@ export function openForUpdate(parts: Parts): SqlProvider {
 }
 
 export function openAdvisory(parts: Parts): SqlProvider {
-  const { connector, table } = parts;
+  const { connector, location, table } = parts;
   // The others have no lock by name that is shared.
   const shares = connector.source.family === "postgres";
   const rows = readerRows("postgres", table);
-  const counters = new Counters(connector, table, shares ? [rows] : []);
+  const counters = new Counters(connector, location, shares ? [rows] : []);
   const readers = shares ? new ReaderTable(counters, rows) : undefined;
   return new ConnectionProvider(parts, counters, new Advisory(table, counters, readers));
 }

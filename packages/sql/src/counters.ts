@@ -4,12 +4,14 @@ import type { Bindings, Patience, Reply } from "./database.js";
 import type { Connector } from "./connector.js";
 import type { Run, ServerDialect } from "./dialect.js";
 import type { Wanted } from "./exclusion.js";
+import { inSchema, quoteName } from "./in-schema.js";
 import { LeaseTable } from "./lease-table.js";
 import type { LockSession } from "./lock-session.js";
 import { mysqlDialect } from "./mysql-dialect.js";
 import { postgresDialect } from "./postgres-dialect.js";
 import { ServerDatabase } from "./server-database.js";
 import { codeOf } from "./server-failure.js";
+import type { TableLocation } from "./table-location.js";
 
 /** Statements beside the locks are few and short. */
 const connections = 2;
@@ -25,6 +27,7 @@ const dialects = { postgres: postgresDialect, mysql: mysqlDialect } as const;
 /** The table of leases, as a counter of tokens for locks that do not live in it. */
 export class Counters {
   readonly family: "postgres" | "mysql";
+  readonly #location: TableLocation;
   readonly #database: ServerDatabase;
   readonly #dialect: ServerDialect;
   readonly #table: LeaseTable;
@@ -32,12 +35,14 @@ export class Counters {
   readonly #more: readonly OwnTable[];
   #ready = false;
 
-  constructor(connector: Connector, table: string, more: readonly OwnTable[] = []) {
+  constructor(connector: Connector, location: TableLocation, more: readonly OwnTable[] = []) {
+    const { table } = location;
     this.family = connector.source.family;
-    this.#database = new ServerDatabase(connector, connections);
+    this.#location = location;
+    this.#database = new ServerDatabase(connector, location, connections);
     this.#dialect = dialects[this.family](table);
     this.#table = new LeaseTable(this.#database, this.#dialect, table);
-    this.#name = this.family === "postgres" ? `"${table}"` : `\`${table}\``;
+    this.#name = `${inSchema}${quoteName(this.family, table)}`;
     this.#more = more;
   }
 
@@ -47,8 +52,7 @@ export class Counters {
 
   async create(patience: Patience): Promise<void> {
     await this.#table.create(patience);
-    for (const { schema } of this.#more)
-      for (const statement of schema) await this.#database.query(statement, {}, patience);
+    for (const { schema } of this.#more) await this.#database.create(schema, patience);
     this.#ready = true;
   }
 
@@ -81,7 +85,7 @@ export class Counters {
 
   /** A statement on the session of a lock. */
   on(session: LockSession, sql: string, bindings: Bindings, until: number, signal?: Signal): Promise<Reply> {
-    const { text, values } = bound(this.family, sql, bindings);
+    const { text, values } = bound(this.family, sql, bindings, this.#location.schema);
     return session.run(text, values, until, signal);
   }
 
@@ -112,7 +116,7 @@ export class Counters {
   async #ensure({ name, schema }: OwnTable, patience: Patience): Promise<void> {
     const { rows } = await this.#database.query(dialects[this.family](name).exists, {}, patience);
     if (rows.length > 0) return;
-    for (const statement of schema) await this.#database.query(statement, {}, patience);
+    await this.#database.create(schema, patience);
   }
 
   #draw(run: Run, { key, claim, owner }: Omit<Wanted, "id" | "mode">, until: number): Promise<FencingToken> {

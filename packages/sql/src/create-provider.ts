@@ -7,7 +7,7 @@ import { parseUrl } from "./url.js";
 export function createProvider(entry: ProviderEntry, context: ProviderContext): SqlProvider {
   const { url, ...beside } = entry;
   const named = parseUrl(url);
-  const fields = "filename" in named ? ["strategy", "table", "driver"] : optionFields;
+  const fields = "filename" in named ? ["strategy", "table", "driver", "schema"] : optionFields;
   checkFields("url", named.query, fields);
   checkFields("entry", beside, fields);
   // Checked for what they are where they are used.

@@ -22,5 +22,7 @@ export interface Patience {
 export interface Database {
   /** Runs one autocommit statement. Rejects with an error of dlock: nobody knows whether it took effect, unless it says so. */
   query(sql: string, bindings: Bindings, patience: Patience): Promise<Reply>;
+  /** Runs statements that create tables, where those of the provider are or belong. Left out: there is one place for them. */
+  create?(statements: readonly string[], patience: Patience): Promise<void>;
   close(): Promise<void>;
 }

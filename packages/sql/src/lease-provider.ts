@@ -52,6 +52,11 @@ export class LeaseProvider implements VersionProvider {
     return new VersionClaim(parts, request);
   }
 
+  /** Sees to it that the tables are there. */
+  prepare(until: number): Promise<void> {
+    return this.#table.prepare({ until });
+  }
+
   async inspect(key: string): Promise<LockStatus> {
     const holder = await this.#table.holder(key, patience());
     if (holder === undefined) return { key, holders: [], waiters: [] };

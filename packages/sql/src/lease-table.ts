@@ -25,7 +25,9 @@ export class LeaseTable implements Leases {
   }
 
   async create(patience: Patience): Promise<void> {
-    for (const statement of this.#sql.schema) await this.#database.query(statement, {}, patience);
+    const { schema } = this.#sql;
+    if (this.#database.create) await this.#database.create(schema, patience);
+    else for (const statement of schema) await this.#database.query(statement, {}, patience);
     await this.#look(patience);
   }
 

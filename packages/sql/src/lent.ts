@@ -1,4 +1,5 @@
 import type { OwnTransaction } from "./transaction.js";
+import type { TransactionWait } from "./transaction-contention.js";
 
 /** ms for which connections are kept after their last use. */
 const idle = 1_000;
@@ -20,6 +21,11 @@ export interface Loan<Value> {
   readonly value: Value;
   /** To be called once. */
   readonly giveBack: () => void;
+}
+
+/** The same for all transactions that name the same tables. */
+export function lentName(strategy: string, { table, schema }: Pick<TransactionWait, "table" | "schema">): string {
+  return JSON.stringify([strategy, schema ?? null, table]);
 }
 
 /** What works beside the application's transactions, on connections of its own: one per knex and name, closed soon after the last use. */

@@ -1,6 +1,7 @@
 import { checkDuration, checkFields, checkKey, checkOneOf, monotonicNow, type Signal } from "@dlock/core";
 import { defaultTable, type Strategy, strategyNames } from "./options.js";
 import { pinLease } from "./pinned-lease.js";
+import { checkSchema } from "./schema-name.js";
 import { checkTable } from "./table-name.js";
 import { type ApplicationTransaction, OwnTransaction } from "./transaction.js";
 import { lockAdvisory } from "./transaction-advisory.js";
@@ -16,6 +17,8 @@ export interface TransactionLockOptions {
   readonly strategy?: Strategy | undefined;
   /** Likewise; default `dlock_leases`. */
   readonly table?: string | undefined;
+  /** Likewise; default as for a provider that has the knex of the transaction, whatever the transaction has set. */
+  readonly schema?: string | undefined;
 }
 
 type Take = (trx: OwnTransaction, wait: TransactionWait) => Promise<void>;
@@ -30,11 +33,18 @@ export async function lockInTransaction(
   key: string,
   options: TransactionLockOptions = {},
 ): Promise<void> {
-  checkFields("options", options, ["waitTimeout", "signal", "strategy", "table"]);
-  const { waitTimeout = Number.POSITIVE_INFINITY, signal, strategy = "version", table = defaultTable } = options;
+  checkFields("options", options, ["waitTimeout", "signal", "strategy", "table", "schema"]);
+  const {
+    waitTimeout = Number.POSITIVE_INFINITY,
+    signal,
+    strategy = "version",
+    table = defaultTable,
+    schema,
+  } = options;
   const own = new OwnTransaction(trx);
   checkOneOf("strategy", strategy, own.family === "sqlite" ? ["version"] : strategyNames);
+  if (schema !== undefined) checkSchema(own.family, schema);
   checkDuration("waitTimeout", waitTimeout, 0, checkKey(key));
   const end = waitTimeout === 0 ? Number.POSITIVE_INFINITY : monotonicNow() + waitTimeout;
-  await takes[strategy](own, { key, table: checkTable(table), waitTimeout, end, signal });
+  await takes[strategy](own, { key, table: checkTable(table), schema, waitTimeout, end, signal });
 }

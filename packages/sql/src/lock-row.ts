@@ -1,6 +1,7 @@
 import type { LockMode } from "@dlock/core";
 import { advisoryHeld, advisoryNumber, lockName } from "./advisory.js";
 import type { OwnTable } from "./counters.js";
+import { inSchema } from "./in-schema.js";
 import { storedKeyLength } from "./stored-key.js";
 
 /** The rows that are locked, in one dialect; `:key` is a stored key, `:gate` the number of `gateOf`. Nothing is ever written to a row: whoever has it locked, holds. */
@@ -41,7 +42,7 @@ export function lockRows(family: "postgres" | "mysql", table: string): LockRows 
 }
 
 function postgresRows(table: string): LockRows {
-  const rows = `"${table}_rows"`;
+  const rows = `${inSchema}"${table}_rows"`;
   return {
     name: `${table}_rows`,
     schema: [
@@ -52,24 +53,24 @@ function postgresRows(table: string): LockRows {
     // At any level above this one, a row that was inserted meanwhile is an error.
     begin: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
     take: {
-      exclusive: `SELECT key FROM ${rows} WHERE key = :key AND pg_try_advisory_xact_lock(${gate}) FOR UPDATE SKIP LOCKED`,
-      shared: `SELECT key FROM ${rows} WHERE key = :key AND pg_try_advisory_xact_lock_shared(${gate}) FOR SHARE SKIP LOCKED`,
+      exclusive: `SELECT key FROM ${rows} WHERE key = :key AND pg_catalog.pg_try_advisory_xact_lock(${gate}) FOR UPDATE SKIP LOCKED`,
+      shared: `SELECT key FROM ${rows} WHERE key = :key AND pg_catalog.pg_try_advisory_xact_lock_shared(${gate}) FOR SHARE SKIP LOCKED`,
     },
     wait: {
-      exclusive: `SELECT key FROM ${rows} WHERE key = :key AND CAST(pg_advisory_xact_lock(${gate}) AS text) = '' FOR UPDATE`,
-      shared: `SELECT key FROM ${rows} WHERE key = :key AND CAST(pg_advisory_xact_lock_shared(${gate}) AS text) = '' FOR SHARE`,
+      exclusive: `SELECT key FROM ${rows} WHERE key = :key AND CAST(pg_catalog.pg_advisory_xact_lock(${gate}) AS text) = '' FOR UPDATE`,
+      shared: `SELECT key FROM ${rows} WHERE key = :key AND CAST(pg_catalog.pg_advisory_xact_lock_shared(${gate}) AS text) = '' FOR SHARE`,
     },
     look: `SELECT key FROM ${rows} WHERE key = :key`,
     insert: `INSERT INTO ${rows} (key) VALUES (:key) ON CONFLICT DO NOTHING`,
     // To try the row would be to lock it, for a moment.
     held: advisoryHeld(gate),
-    idle: `SELECT key FROM ${rows} AS idle WHERE NOT EXISTS (SELECT 1 FROM "${table}" AS lease WHERE lease.key = idle.key) LIMIT 128`,
+    idle: `SELECT key FROM ${rows} AS idle WHERE NOT EXISTS (SELECT 1 FROM ${inSchema}"${table}" AS lease WHERE lease.key = idle.key) LIMIT 128`,
     remove: `DELETE FROM ${rows} WHERE key IN (:keys)`,
   };
 }
 
 function mysqlRows(table: string): LockRows {
-  const rows = `\`${table}_rows\``;
+  const rows = `${inSchema}\`${table}_rows\``;
   const look = `SELECT \`key\` FROM ${rows} WHERE \`key\` = :key`;
   return {
     name: `${table}_rows`,
@@ -87,7 +88,7 @@ function mysqlRows(table: string): LockRows {
     held: `SELECT 1 AS held FROM ${rows} WHERE \`key\` = :key
 AND NOT EXISTS (${look} ${forShare} SKIP LOCKED)`,
     idle: `SELECT \`key\` FROM ${rows} AS idle
-WHERE NOT EXISTS (SELECT 1 FROM \`${table}\` AS lease WHERE lease.\`key\` = idle.\`key\`) LIMIT 128`,
+WHERE NOT EXISTS (SELECT 1 FROM ${inSchema}\`${table}\` AS lease WHERE lease.\`key\` = idle.\`key\`) LIMIT 128`,
     remove: `DELETE FROM ${rows} WHERE \`key\` IN (:keys)`,
   };
 }

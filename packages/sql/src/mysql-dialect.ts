@@ -1,4 +1,5 @@
 import type { ServerDialect } from "./dialect.js";
+import { inSchema } from "./in-schema.js";
 import { storedKey, storedKeyLength } from "./stored-key.js";
 import { codeOf } from "./server-failure.js";
 import { utc } from "./session.js";
@@ -22,7 +23,7 @@ export const notLate: string = `${now} < CAST(:deadline AS SIGNED)`;
  * days are those of PostgreSQL.
  */
 export function mysqlDialect(name: string): ServerDialect {
-  const table = `\`${name}\``;
+  const table = `${inSchema}\`${name}\``;
   // Joined, because an update cannot skip a row that a transaction has locked, and must not wait for it; by force, because
   // a small table would be scanned, and others' rows be waited for.
   const joined = `STRAIGHT_JOIN ${table} AS lease FORCE INDEX (PRIMARY)`;
@@ -55,7 +56,7 @@ VALUES (:key, :claim, :owner, LAST_INSERT_ID(${now}), 0, ${today}) ON DUPLICATE 
       `INSERT INTO ${table} (\`key\`, claim, owner, version, expires, day)
 VALUES ('', '', 'layout of dlock', ${layout}, ${2n ** 63n - 1n}, 2147483647) ON DUPLICATE KEY UPDATE day = 2147483647`,
     ],
-    exists: `SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = '${name}'`,
+    exists: `SELECT 1 FROM information_schema.tables WHERE table_schema = :schema AND table_name = '${name}'`,
     look: `SELECT version AS layout, ${now} AS clock FROM ${table} WHERE \`key\` = ''`,
     async take(run, bindings) {
       const updated = await run(update, bindings);

@@ -1,4 +1,5 @@
 import { type HolderDialect, holderTable, writer } from "./holder-dialect.js";
+import { inSchema } from "./in-schema.js";
 import { dayAgo, notLate, now, today, ttl } from "./mysql-dialect.js";
 import { storedKeyLength } from "./stored-key.js";
 
@@ -7,7 +8,7 @@ const nobody = "nobody";
 
 /** MySQL and MariaDB: what one statement cannot both insert and update is inserted, without effect, before. */
 export function mysqlHolders(name: string): HolderDialect {
-  const [leases, holders] = [`\`${name}\``, `\`${holderTable(name)}\``];
+  const [leases, holders] = [`${inSchema}\`${name}\``, `${inSchema}\`${holderTable(name)}\``];
   const alive = (holder: string) =>
     `${holder}.\`key\` = lease.\`key\` AND ${holder}.company = lease.claim AND ${holder}.expires > ${now}`;
   const others = `FROM ${holders} AS other WHERE ${alive("other")} AND other.claim <> :claim`;

@@ -1,4 +1,5 @@
 import { checkFields, checkOneOf, LockConfigError, type ProviderContext } from "@dlock/core";
+import { checkSchema } from "./schema-name.js";
 import { checkTable } from "./table-name.js";
 
 export const strategyNames = ["version", "for-update", "advisory"] as const;
@@ -10,6 +11,11 @@ export interface SqlOptions {
   readonly strategy?: Strategy | undefined;
   /** Default `dlock_leases`. */
   readonly table?: string | undefined;
+  /**
+   * The schema of the table, on MySQL and MariaDB its database. Default: the first one of the search path that has the table or, if
+   * there is none in the whole database, the first one, in both cases without `$user`; the database of the connection.
+   */
+  readonly schema?: string | undefined;
   /** How many connections locks may have, at most; not on SQLite, where there is one. The README tells the defaults. */
   readonly connections?: number | undefined;
   /** PostgreSQL, strategy `version`: tells who waits by NOTIFY, instead of their looking every 100 ms. Default false. */
@@ -21,18 +27,20 @@ export interface SqlOptions {
 export interface Settings {
   readonly strategy: Strategy;
   readonly table: string;
+  /** Checked where it is known of which database. */
+  readonly schema: string | undefined;
   readonly connections: number | undefined;
   readonly notify: boolean;
   readonly emit: ProviderContext["emit"];
 }
 
 export const defaultTable = "dlock_leases";
-export const optionFields: readonly string[] = ["strategy", "table", "connections", "notify"];
+export const optionFields: readonly string[] = ["strategy", "table", "schema", "connections", "notify"];
 
 /** The options, checked and complete. */
 export function settingsOf(options: SqlOptions): Settings {
   checkFields("options", options, [...optionFields, "emit"]);
-  const { strategy = "version", table = defaultTable, connections, notify = false, emit = () => {} } = options;
+  const { strategy = "version", table = defaultTable, schema, connections, notify = false, emit = () => {} } = options;
   checkOneOf("strategy", strategy, strategyNames);
   checkOneOf("notify", notify, [true, false]);
   if (connections !== undefined && !(Number.isInteger(connections) && connections >= 1 && connections <= 1_000))
@@ -40,7 +48,7 @@ export function settingsOf(options: SqlOptions): Settings {
   if (notify && strategy !== "version")
     throw new LockConfigError("notify", notify, `false with strategy "${strategy}", whose waiters need no telling`);
   if (typeof emit !== "function") throw new LockConfigError("emit", emit, "a function");
-  return { strategy, table: checkTable(table), connections, notify, emit };
+  return { strategy, table: checkTable(table), schema, connections, notify, emit };
 }
 
 /** Of an SQLite file: nothing but the table is anybody's choice. */
@@ -48,6 +56,7 @@ export function sqliteSettingsOf(options: SqlOptions): Settings {
   const settings = settingsOf(options);
   if (settings.strategy !== "version")
     throw new LockConfigError("strategy", settings.strategy, '"version", the only strategy on SQLite');
+  if (settings.schema !== undefined) checkSchema("sqlite", settings.schema);
   if (settings.notify) throw new LockConfigError("notify", true, "false: only PostgreSQL has NOTIFY");
   if (settings.connections !== undefined)
     throw new LockConfigError("connections", settings.connections, "nothing: on SQLite there is one");

@@ -1,24 +1,33 @@
 import type { ServerDialect } from "./dialect.js";
 import { codeOf } from "./server-failure.js";
+import { inSchema } from "./in-schema.js";
 import { storedKey } from "./stored-key.js";
 
 const layout = 1;
 const lockNotAvailable = "55P03";
 
 // The clock as it is when a row is looked at: `now()` is that of the transaction's start.
-export const now: string = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)";
-export const today: string = "CAST(extract(epoch FROM clock_timestamp()) AS bigint) / 86400";
+export const now: string = "CAST(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000 AS bigint)";
+export const today: string = "CAST(extract(epoch FROM pg_catalog.clock_timestamp()) AS bigint) / 86400";
 // An index is of no use against a clock that goes on.
-const yesterday = "CAST(extract(epoch FROM statement_timestamp()) AS bigint) / 86400 - 1";
-export const dayAgo: string = "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint) - 86400000000";
+const yesterday = "CAST(extract(epoch FROM pg_catalog.statement_timestamp()) AS bigint) / 86400 - 1";
+export const dayAgo: string =
+  "CAST(extract(epoch FROM pg_catalog.statement_timestamp()) * 1000000 AS bigint) - 86400000000";
 export const ttl: string = "CAST(:ttl AS bigint) * 1000";
 export const notLate: string = `${now} < CAST(:deadline AS bigint)`;
 // For one statement, hence behind a pooler too. The rows of others are waited for no longer than their own statements take.
 export const set = (name: string, value: string): string =>
-  `setting AS (SELECT set_config('${name}', '${value}', true))`;
+  `setting AS (SELECT pg_catalog.set_config('${name}', '${value}', true))`;
 /** Who waits is told with the commit. Whoever commits with a message waits for all others who do: hence the option. */
 export const told = (channel: string, notify: boolean, statement: string): string =>
-  notify ? `, ended AS (${statement} RETURNING key) SELECT pg_notify('${channel}', key) FROM ended` : statement;
+  notify
+    ? `, ended AS (${statement} RETURNING key) SELECT pg_catalog.pg_notify('${channel}', key) FROM ended`
+    : statement;
+
+/** Asked of the catalog by name: a function that takes a name would look it up as the session does, and needs rights to it. */
+const tableExists = (name: string): string => `SELECT 1 FROM pg_catalog.pg_class AS class
+JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+WHERE space.nspname = :schema AND class.relname = '${name}'`;
 
 /**
  * PostgreSQL. Times are Unix µs, versions likewise or the version before plus one, whichever is larger.
@@ -27,7 +36,7 @@ export const told = (channel: string, notify: boolean, statement: string): strin
  * index on anything else would be written by every one of them.
  */
 export function postgresDialect(name: string, { notify = false }: { readonly notify?: boolean } = {}): ServerDialect {
-  const table = `"${name}"`;
+  const table = `${inSchema}"${name}"`;
   // A row that a transaction has locked is not free, and nobody waits for it. What the claim takes after its lease ended
   // is another hold, with a larger version. The last line makes the clock known to whoever was late.
   const take = `WITH ${set("lock_timeout", "200ms")}, free AS (
@@ -67,7 +76,7 @@ RETURNING version AS token`;
       `INSERT INTO ${table} (key, claim, owner, version, expires, day)
 VALUES ('', '', 'layout of dlock', ${layout}, ${2n ** 63n - 1n}, 2147483647) ON CONFLICT DO NOTHING`,
     ],
-    exists: `SELECT 1 WHERE to_regclass('${table}') IS NOT NULL`,
+    exists: tableExists(name),
     look: `SELECT version AS layout, ${now} AS clock FROM ${table} WHERE key = ''`,
     async take(run, bindings) {
       try {
@@ -85,18 +94,18 @@ VALUES ('', '', 'layout of dlock', ${layout}, ${2n ** 63n - 1n}, 2147483647) ON 
       return BigInt(String(row?.["token"]));
     },
     renew: `WITH ${set("lock_timeout", "1s")}
-UPDATE ${table} SET expires = ${now} + ${ttl} FROM setting
+UPDATE ${table} AS lease SET expires = ${now} + ${ttl} FROM setting
 WHERE key = :key AND claim = :claim AND expires > ${now}`,
     raise: `UPDATE ${table} SET version = greatest(version, CAST(:floor AS bigint))
 WHERE key = :key AND claim = :claim AND expires > ${now}`,
     // A crash of the server may undo it: the lease then ends by itself.
     giveUp: `WITH ${set("synchronous_commit", "off")}${tell(`
-UPDATE ${table} SET claim = '', expires = 0 FROM setting WHERE key = :key AND claim = :claim`)}`,
+UPDATE ${table} AS lease SET claim = '', expires = 0 FROM setting WHERE key = :key AND claim = :claim`)}`,
     remaining: `SELECT key, (expires - ${now}) / 1000.0 AS remaining FROM ${table} WHERE key IN (:keys)`,
     holder: `SELECT claim, owner, version AS token, (expires - ${now}) / 1000.0 AS remaining FROM ${table}
 WHERE key = :key AND claim <> '' AND expires > ${now}`,
     evict: `WITH ${set("lock_timeout", "1s")}${tell(`
-UPDATE ${table} SET claim = '', expires = 0 FROM setting
+UPDATE ${table} AS lease SET claim = '', expires = 0 FROM setting
 WHERE key = :key AND claim = :claim AND version = CAST(:version AS bigint) AND expires > ${now}`)}`,
     sweep: `DELETE FROM ${table} WHERE key IN (SELECT key FROM ${table}
 WHERE day < ${yesterday} AND version < ${dayAgo} AND expires < ${dayAgo} LIMIT 128 FOR UPDATE SKIP LOCKED)`,

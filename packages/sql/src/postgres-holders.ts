@@ -1,9 +1,10 @@
 import { type HolderDialect, holderTable, writer } from "./holder-dialect.js";
+import { inSchema } from "./in-schema.js";
 import { dayAgo, notLate, now, set, told, ttl, today } from "./postgres-dialect.js";
 
 /** PostgreSQL. */
 export function postgresHolders(name: string, { notify = false }: { readonly notify?: boolean } = {}): HolderDialect {
-  const [leases, holders] = [`"${name}"`, `"${holderTable(name)}"`];
+  const [leases, holders] = [`${inSchema}"${name}"`, `${inSchema}"${holderTable(name)}"`];
   const alive = (holder: string) =>
     `${holder}.key = lease.key AND ${holder}.company = lease.claim AND ${holder}.expires > ${now}`;
   const others = `FROM ${holders} AS other WHERE ${alive("other")} AND other.claim <> :claim`;
@@ -23,7 +24,7 @@ INSERT INTO ${holders} (key, claim, company, owner, token, expires)
 SELECT :key, :claim, :company, :owner, next, ends FROM lease ${enter} RETURNING CAST(token AS text) AS token`;
   const tell = (statement: string) => told(name, notify, statement);
   const downgrade = `WITH ${set("lock_timeout", "1s")}, lease AS (
-  UPDATE ${leases} SET claim = :company FROM setting WHERE key = :key AND claim = :claim AND expires > ${now}
+  UPDATE ${leases} AS held SET claim = :company FROM setting WHERE key = :key AND claim = :claim AND expires > ${now}
   RETURNING key, owner, version, expires
 )${tell(`
 INSERT INTO ${holders} (key, claim, company, owner, token, expires)
@@ -44,9 +45,9 @@ SELECT key, :claim, :company, owner, version, expires FROM lease ${enter}`)}`;
     found: `INSERT INTO ${leases} (key, claim, owner, version, expires, day) VALUES (:key, '', '', 0, 0, ${today})
 ON CONFLICT DO NOTHING`,
     look: `SELECT lease.key, lease.claim, CAST(lease.version AS text) AS version, CAST(lease.expires AS text) AS expires,
-  CAST(${now} AS text) AS clock, (SELECT count(*) ${others}) AS others,
-  (SELECT CAST(min(other.expires) AS text) ${others}) AS first, (SELECT CAST(max(other.expires) AS text) ${others}) AS last,
-  (SELECT CAST(max(expires) AS text) FROM ${holders} AS writer
+  CAST(${now} AS text) AS clock, (SELECT pg_catalog.count(*) ${others}) AS others,
+  (SELECT CAST(pg_catalog.min(other.expires) AS text) ${others}) AS first, (SELECT CAST(pg_catalog.max(other.expires) AS text) ${others}) AS last,
+  (SELECT CAST(pg_catalog.max(expires) AS text) FROM ${holders} AS writer
     WHERE writer.key = lease.key AND writer.company = '${writer}' AND writer.claim <> :claim) AS writers,
   (SELECT CAST(token AS text) FROM ${holders} AS mine WHERE ${alive("mine")} AND mine.claim = :claim) AS token
 FROM ${leases} AS lease WHERE lease.key IN (:keys)`,
@@ -65,9 +66,9 @@ FROM ${holders} AS mine WHERE lease.key = :key AND ${mine}`,
       return (await run(downgrade, bindings)).affected > 0;
     },
     leave: `WITH ${set("synchronous_commit", "off")}${tell(`
-DELETE FROM ${holders} USING setting WHERE key = :key AND claim = :claim`)}`,
+DELETE FROM ${holders} AS mine USING setting WHERE key = :key AND claim = :claim`)}`,
     settle: `WITH ${set("synchronous_commit", "off")}${tell(`
-UPDATE ${leases} SET claim = :claim, expires = CAST(:ends AS bigint) FROM setting WHERE key = :key AND ${seen}`)}`,
+UPDATE ${leases} AS lease SET claim = :claim, expires = CAST(:ends AS bigint) FROM setting WHERE key = :key AND ${seen}`)}`,
     wait: `INSERT INTO ${holders} (key, claim, company, owner, token, expires)
 VALUES (:key, :claim, '${writer}', '', 0, ${now} + ${ttl}) ${enter}`,
     holders: `SELECT owner, CAST(token AS text) AS token, (expires - ${now}) / 1000.0 AS remaining FROM ${holders}

@@ -2,6 +2,7 @@ import { type FencingToken, type HolderStatus, monotonicNow } from "@dlock/core"
 import type { Counters, OwnTable } from "./counters.js";
 import type { Wanted } from "./exclusion.js";
 import { dayAgo } from "./mysql-dialect.js";
+import { inSchema } from "./in-schema.js";
 import { storedKeyLength } from "./stored-key.js";
 
 // One search through the table for as many readers that have left.
@@ -69,7 +70,7 @@ export function readerRows(family: "postgres" | "mysql", table: string): Stateme
 }
 
 function postgresReaders(name: string): Statements {
-  const readers = `"${name}"`;
+  const readers = `${inSchema}"${name}"`;
   return {
     name,
     schema: [
@@ -89,12 +90,12 @@ ON CONFLICT (key, claim) DO UPDATE SET token = excluded.token, backend = exclude
     locked: `SELECT owner, token FROM ${readers} WHERE key = :key
 AND claim NOT IN (SELECT claim FROM ${readers} WHERE key = :key FOR UPDATE SKIP LOCKED)`,
     sweep: `DELETE FROM ${readers} WHERE (key, claim) IN (SELECT key, claim FROM ${readers}
-WHERE token < CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint) - 86400000000 LIMIT 128 FOR UPDATE SKIP LOCKED)`,
+WHERE token < CAST(extract(epoch FROM pg_catalog.statement_timestamp()) * 1000000 AS bigint) - 86400000000 LIMIT 128 FOR UPDATE SKIP LOCKED)`,
   };
 }
 
 function mysqlReaders(name: string): Statements {
-  const readers = `\`${name}\``;
+  const readers = `${inSchema}\`${name}\``;
   return {
     name,
     schema: [

@@ -5,6 +5,7 @@ import type { Connector, Opened } from "./connector.js";
 import { Pool } from "./pool.js";
 import { codeOf } from "./server-failure.js";
 import { inUtc } from "./session.js";
+import type { TableLocation } from "./table-location.js";
 
 /** What a server refuses to one of several statements that met, having done nothing: the same statement will do at once. */
 const collisions: ReadonlySet<unknown> = new Set([
@@ -25,31 +26,44 @@ const oldest = { postgres: 90_600, mysql: 80_001, mariadb: 100_600 } as const;
 /** A PostgreSQL, MySQL or MariaDB server, on a few connections of our own. */
 export class ServerDatabase implements Database {
   readonly #connector: Connector;
+  readonly #location: TableLocation;
   readonly #pool: Pool;
 
-  constructor(connector: Connector, connections: number) {
+  constructor(connector: Connector, location: TableLocation, connections: number) {
     this.#connector = connector;
+    this.#location = location;
     this.#pool = new Pool(connector, connections);
   }
 
-  async query(sql: string, bindings: Bindings, patience: Patience): Promise<Reply> {
-    const { text, values } = bound(this.#connector.source.family, sql, bindings);
+  query(sql: string, bindings: Bindings, patience: Patience): Promise<Reply> {
+    return this.#use(patience, async (opened) => {
+      const schema = await this.#location.find(opened, patience.until);
+      const { text, values } = bound(this.#connector.source.family, sql, bindings, schema);
+      // A statement that was sent is let come to its end: to cancel it would cost a connection.
+      return opened.connection.run(textFor(opened, text), values, patience.until);
+    });
+  }
+
+  create(statements: readonly string[], patience: Patience): Promise<void> {
+    return this.#use(patience, (opened) => this.#location.create(opened, statements, patience.until));
+  }
+
+  close(): Promise<void> {
+    return this.#connector.close();
+  }
+
+  async #use<Value>(patience: Patience, work: (opened: Opened) => Promise<Value>): Promise<Value> {
     for (let collided = 0; ; collided++) {
       try {
         return await this.#pool.use(patience.until, patience.signal, (opened) => {
           checkVersion(opened);
-          // A statement that was sent is let come to its end: to cancel it would cost a connection.
-          return opened.connection.run(textFor(opened, text), values, patience.until);
+          return work(opened);
         });
       } catch (error) {
         if (!collisions.has(codeOf(error)) || monotonicNow() >= patience.until) throw error;
         await pause(Math.random() * Math.min(2 ** collided, 64), { background: false });
       }
     }
-  }
-
-  close(): Promise<void> {
-    return this.#connector.close();
   }
 }
 

@@ -15,6 +15,10 @@ export interface ServerSource {
   settings(): Promise<object>;
   /** What a lent knex does to a connection that its pool opens. */
   prepare?(client: unknown): Promise<void>;
+  /** Whether it does anything. */
+  readonly changesSessions?: boolean | undefined;
+  /** PostgreSQL: the schemas that a lent knex looks in. Only our table is looked for there, once: it is never set. */
+  readonly searchPath?: readonly string[] | undefined;
 }
 
 interface LentClient {
@@ -57,22 +61,28 @@ export function knexSource(lent: KnexLike): ServerSource {
     const { password, expirationChecker: _, ...rest } = given as Readonly<Record<string, unknown>>;
     return { ...rest, ...(password === undefined ? {} : { password }) };
   };
+  const changesSessions = typeof pool?.afterCreate === "function";
+  const path = family === "postgres" && searchPath ? namesIn([searchPath].flat()) : [];
   const prepare = async (raw: unknown) => {
     if (typeof pool?.afterCreate === "function") await promisify(pool.afterCreate as AfterCreate)(raw);
-    if (family === "postgres" && searchPath !== undefined) await setSearchPath(raw as Queryable, [searchPath].flat());
   };
-  return { family, field: "knex", value: "its connection", driver: client.driver, settings, prepare };
+  return {
+    family,
+    field: "knex",
+    value: "its connection",
+    driver: client.driver,
+    settings,
+    prepare,
+    changesSessions,
+    searchPath: path.length > 0 ? path : undefined,
+  };
 }
 
 type AfterCreate = (raw: unknown, done: (error: Error | null) => void) => void;
 
-interface Queryable {
-  query(text: string): Promise<unknown>;
-}
-
-async function setSearchPath(raw: Queryable, path: readonly unknown[]): Promise<void> {
-  const names = path.flatMap((part) => String(part).split(",")).map((name) => `"${name.trim().replaceAll('"', '""')}"`);
-  await raw.query(`SET search_path TO ${names.join(", ")}`);
+/** As knex would quote them. */
+function namesIn(path: readonly unknown[]): readonly string[] {
+  return path.flatMap((part) => String(part).split(",")).map((name) => name.trim());
 }
 
 /** From beside this package, else from the application's folder. */

@@ -40,12 +40,12 @@ const leftover = 10_000;
  * processes that of `idle`.
  */
 export const postgresSession: Session = {
-  ask: `SELECT pg_backend_pid() AS backend, current_setting('server_version_num') AS version,
-  (SELECT extract(epoch FROM backend_start) FROM pg_stat_activity WHERE pid = pg_backend_pid()) AS mark`,
+  ask: `SELECT pg_catalog.pg_backend_pid() AS backend, pg_catalog.current_setting('server_version_num') AS version,
+  (SELECT extract(epoch FROM backend_start) FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()) AS mark`,
   // By its start too: numbers of processes come again. In a CASE, because conditions are tried in any order: this one on everybody else.
   end: ({ backend, mark }) => [
-    `SELECT count(*) AS left_over FROM pg_stat_activity WHERE CASE
-WHEN pid = ${backend} AND extract(epoch FROM backend_start) = ${mark} THEN NOT pg_terminate_backend(pid, 2000) ELSE false END`,
+    `SELECT pg_catalog.count(*) AS left_over FROM pg_catalog.pg_stat_activity WHERE CASE
+WHEN pid = ${backend} AND extract(epoch FROM backend_start) = ${mark} THEN NOT pg_catalog.pg_terminate_backend(pid, 2000) ELSE false END`,
   ],
   set({ idle = 0, lockWait = 1_000 }, { version }) {
     const settings: Record<string, string | number> = {

@@ -24,6 +24,7 @@ import { sqliteDialect } from "./sqlite-dialect.js";
 import { sqliteHolders } from "./sqlite-holders.js";
 import { type Driver, drivers, loadDriver } from "./sqlite-driver.js";
 import { strategies } from "./strategies.js";
+import { TableLocation } from "./table-location.js";
 import { parseUrl } from "./url.js";
 
 /** A database file for dlock to open, created when it is missing. A relative path starts at the working directory. */
@@ -91,7 +92,9 @@ export function sqliteProvider(field: string, file: SqliteFile, options: SqlOpti
 
 function openServer(source: ServerSource, options: SqlOptions): SqlProvider {
   const settings = settingsOf(options);
-  return strategies[settings.strategy]({ ...settings, connector: new Connector(source, galeraNotice(settings)) });
+  const location = new TableLocation(source, settings);
+  const connector = new Connector(source, galeraNotice(settings));
+  return strategies[settings.strategy]({ ...settings, connector, location });
 }
 
 const guarantees: Guarantees = {

@@ -10,8 +10,10 @@ import {
 } from "@dlock/core";
 import type { Bindings, Database, Patience, Reply, Row } from "./database.js";
 import { isSameFile, look } from "./file.js";
+import { putSchema } from "./in-schema.js";
 import type { Connection, KnexClient, Source } from "./knex-client.js";
 import { explain, isBusy } from "./sqlite-failure.js";
+import { sqliteSchema } from "./sqlite-dialect.js";
 import { runAlone } from "./sqlite-statement.js";
 
 interface Open {
@@ -45,7 +47,7 @@ export class SqliteDatabase implements Database {
         checkPatience(patience);
         const { connection } = await this.#connected();
         checkPatience(patience);
-        const rows = runAlone(connection, sql, withLists(bindings));
+        const rows = runAlone(connection, putSchema(sql, sqliteSchema), withLists(bindings));
         return { rows, affected: rows.length };
       } catch (error) {
         if (isBusy(error)) busy = error;

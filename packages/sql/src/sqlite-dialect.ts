@@ -1,7 +1,10 @@
 import type { VersionDialect } from "./dialect.js";
+import { inSchema } from "./in-schema.js";
 
 const layout = 1;
 
+/** The file itself: a temporary table, or one of an attached file, may have the same name. */
+export const sqliteSchema = "main";
 export const now: string = "CAST(round(unixepoch('subsec') * 1000) AS INTEGER)";
 export const day: number = 24 * 60 * 60 * 1000;
 
@@ -12,7 +15,7 @@ export const day: number = 24 * 60 * 60 * 1000;
  * have to go back by more than a day, which no mistaken time zone does.
  */
 export function sqliteDialect(name: string): VersionDialect {
-  const table = `"${name}"`;
+  const table = `${inSchema}"${name}"`;
   // A repeat while the lease lasts keeps the version. A lease that ended was a hold that ended, even if nobody else
   // came: what the claim takes then is another hold, and its token has to fence off what the first one left running.
   const take = `INSERT INTO ${table} AS lease (key, claim, owner, version, expires)
@@ -36,11 +39,11 @@ RETURNING CAST(version AS TEXT) AS token`;
   version INTEGER NOT NULL,                     -- the fencing token
   expires INTEGER NOT NULL                      -- when the lease ends, in Unix ms
 ) STRICT, WITHOUT ROWID`,
-      `CREATE INDEX IF NOT EXISTS "${name}_version" ON ${table} (version)`,
+      `CREATE INDEX IF NOT EXISTS ${inSchema}"${name}_version" ON "${name}" (version)`,
       `INSERT INTO ${table} (key, claim, owner, version, expires)
 VALUES ('', '', 'layout of dlock', ${layout}, ${2n ** 63n - 1n}) ON CONFLICT DO NOTHING`,
     ],
-    exists: `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '${name}' COLLATE NOCASE`,
+    exists: `SELECT 1 FROM ${inSchema}sqlite_schema WHERE type = 'table' AND name = '${name}' COLLATE NOCASE`,
     look: `SELECT version AS layout FROM ${table} WHERE key = ''`,
     // Statements run within the call: none of them can be late.
     async take(run, { key, claim, owner, ttl }) {

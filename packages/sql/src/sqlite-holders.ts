@@ -1,9 +1,10 @@
 import { type HolderDialect, holderTable, writer } from "./holder-dialect.js";
+import { inSchema } from "./in-schema.js";
 import { day, now } from "./sqlite-dialect.js";
 
 /** SQLite: two statements, with a semicolon at the end of a line between them, are one transaction. */
 export function sqliteHolders(name: string): HolderDialect {
-  const [leases, holders] = [`"${name}"`, `"${holderTable(name)}"`];
+  const [leases, holders] = [`${inSchema}"${name}"`, `${inSchema}"${holderTable(name)}"`];
   const ends = `${now} + CAST(:ttl AS INTEGER)`;
   const alive = (holder: string) =>
     `${holder}.key = lease.key AND ${holder}.company = lease.claim AND ${holder}.expires > ${now}`;

@@ -12,7 +12,7 @@ export async function lockAdvisory(trx: OwnTransaction, wait: TransactionWait): 
   }
   await trx.checkIsolation();
   // Without waiting: a wait that times out would end the transaction.
-  const sql = "SELECT 1 WHERE pg_try_advisory_xact_lock(CAST(? AS bigint))";
+  const sql = "SELECT 1 WHERE pg_catalog.pg_try_advisory_xact_lock(CAST(? AS bigint))";
   const number = advisoryNumber(wait.table, wait.key);
   await contend(wait, async () => (await trx.count(sql, [number])) > 0, poll());
 }

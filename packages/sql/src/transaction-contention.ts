@@ -13,6 +13,7 @@ import {
 export interface TransactionWait {
   readonly key: string;
   readonly table: string;
+  readonly schema: string | undefined;
   readonly waitTimeout: number;
   /** Monotonic ms; for ever also where the only try takes as long as it takes. */
   readonly end: number;

@@ -1,4 +1,5 @@
 import { LockBackendError, LockConfigError } from "@dlock/core";
+import { quoteName } from "./in-schema.js";
 import { serverFailure } from "./server-failure.js";
 import { storedKey } from "./stored-key.js";
 
@@ -75,6 +76,11 @@ export class OwnTransaction {
     return this.family === "mysql" ? Buffer.from(storedKey(key)) : storedKey(key);
   }
 
+  /** A name for a statement of `count`. */
+  quote(name: string): string {
+    return quoteName(this.family === "mysql" ? "mysql" : "postgres", name);
+  }
+
   /** The driver's connection. */
   connection(): Promise<unknown> {
     return this.#client.acquireConnection();
@@ -83,6 +89,27 @@ export class OwnTransaction {
   /** How many rows the statement found or wrote. Placeholders are `?`. Rejects with an error of dlock. */
   async count(sql: string, bindings: readonly unknown[] = []): Promise<number> {
     return counts[this.family](await this.#query(sql, bindings));
+  }
+
+  /**
+   * Refuses a transaction whose role may not lock rows of the table. Asked of the catalog: a statement that is refused would
+   * be the end of a transaction on PostgreSQL. On the others it is the end of the statement.
+   */
+  async checkRights(schema: string, table: string): Promise<void> {
+    if (this.family !== "postgres") return;
+    const sql = `SELECT CAST(current_user AS pg_catalog.text) AS role,
+  pg_catalog.has_schema_privilege(space.oid, 'USAGE') AND pg_catalog.has_table_privilege(class.oid, 'SELECT')
+    AND pg_catalog.has_table_privilege(class.oid, 'UPDATE') AS may
+FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+WHERE space.nspname = ? AND class.relname = ?`;
+    const { rows } = (await this.#query(sql, [schema, table])) as { readonly rows: readonly Right[] };
+    const [right] = rows;
+    if (right?.may === true || right?.may === "t") return;
+    const where = `${schema}.${table}`;
+    if (right === undefined)
+      throw new LockBackendError(`${where} is not there any more`, { retryable: true, noEffect: true });
+    const accepted = `a role that may use it: GRANT USAGE ON SCHEMA, and SELECT, UPDATE ON ${where}, or take the lock before SET ROLE`;
+    throw new LockConfigError("trx", `role ${right.role}`, accepted);
   }
 
   /** Refuses a transaction that, having waited for its lock, would not see what the holder before it committed. */
@@ -101,10 +128,18 @@ export class OwnTransaction {
       return response;
     } catch (error) {
       // It is not for us to try again in a transaction that may be over.
-      const { message, noEffect } = serverFailure(error, "the transaction") as LockBackendError;
+      const failure = serverFailure(error, "the transaction");
+      if (failure instanceof LockConfigError) throw failure;
+      const { message, noEffect } = failure as LockBackendError;
       throw new LockBackendError(message, { cause: error, noEffect });
     }
   }
+}
+
+interface Right {
+  readonly role: string;
+  /** As the application's parsers leave it. */
+  readonly may: unknown;
 }
 
 const counts: Readonly<Record<Family, (response: unknown) => number>> = {

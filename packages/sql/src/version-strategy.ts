@@ -9,8 +9,8 @@ import { mysqlHolders } from "./mysql-holders.js";
 import { postgresDialect } from "./postgres-dialect.js";
 import { postgresHolders } from "./postgres-holders.js";
 import { ServerDatabase } from "./server-database.js";
-import type { VersionProvider } from "./sql-provider.js";
 import type { Parts } from "./strategies.js";
+import type { TableLocation } from "./table-location.js";
 
 const guarantees: Guarantees = {
   exclusion: "server",
@@ -26,15 +26,21 @@ const connectionsByDefault = 4;
 const pace = { shortest: 10, longest: 100 };
 
 /** The tables of a server. */
-function tables(connector: Connector, table: string, connections: number, notify = false): [LeaseTable, HolderTable] {
+function tables(
+  connector: Connector,
+  location: TableLocation,
+  connections: number,
+  notify: boolean,
+): [LeaseTable, HolderTable] {
+  const { table } = location;
   const postgres = connector.source.family === "postgres";
   const dialect = postgres ? postgresDialect(table, { notify }) : mysqlDialect(table);
-  const leases = new LeaseTable(new ServerDatabase(connector, connections), dialect, table);
+  const leases = new LeaseTable(new ServerDatabase(connector, location, connections), dialect, table);
   return [leases, new HolderTable(leases, postgres ? postgresHolders(table, { notify }) : mysqlHolders(table))];
 }
 
-export function openVersion({ connector, table, connections = connectionsByDefault, notify }: Parts): VersionProvider {
-  const [leases, holders] = tables(connector, table, connections, notify);
+export function openVersion({ connector, location, connections = connectionsByDefault, notify }: Parts): LeaseProvider {
+  const [leases, holders] = tables(connector, location, connections, notify);
   if (!notify) return new LeaseProvider(leases, holders, guarantees, pace);
   if (connector.source.family !== "postgres")
     throw new LockConfigError("notify", true, "false: only PostgreSQL has NOTIFY");
@@ -43,6 +49,6 @@ export function openVersion({ connector, table, connections = connectionsByDefau
     holders,
     { ...guarantees, waiting: "push" },
     pace,
-    new Announcements(connector, table),
+    new Announcements(connector, location.table),
   );
 }

@@ -35,10 +35,21 @@ test.each([
   ["postgres://db", "url", "the name of a database at its end"],
   ["mysql://db/", "url", "the name of a database at its end"],
   ["mysql://db/app/locks", "url", "the name of a database at its end"],
-  ["postgres://db/app?strateg=advisory", "url", "only strategy, table, connections, notify, sslmode"],
-  ["mysql://db/app?sslmode=require", "url", "only strategy, table, connections, notify, ssl"],
+  ["postgres://db/app?strateg=advisory", "url", "only strategy, table, schema, connections, notify, sslmode"],
+  ["mysql://db/app?sslmode=require", "url", "only strategy, table, schema, connections, notify, ssl"],
   ["postgres://db/app?strategy=optimistic", "strategy", '"version" or "for-update" or "advisory"'],
   ["postgres://db/app?table=a.b", "table", "letters, digits and underscores"],
+  ["postgres://db/app?schema=", "schema", "a name of at most 63 bytes"],
+  ["postgres://db/app?schema=$user", "schema", "$user is another one for each role"],
+  ["postgres://db/app?schema=pg_catalog", "schema", "not the server's own"],
+  [`postgres://db/app?schema=${"ä".repeat(32)}`, "schema", "a name of at most 63 bytes"],
+  ["postgres://db/app?schema=a%00b", "schema", "without control characters"],
+  ["postgres://db/app?schema=a&schema=b", "url", "once in its query"],
+  ["postgres://db/app?table=a&table=b", "url", "once in its query"],
+  [`mysql://db/app?schema=${"a".repeat(65)}`, "schema", "a name of at most 64 bytes"],
+  ["mysql://db/app?schema=mysql", "schema", "not the server's own"],
+  ["sqlite:./locks.db?schema=public", "schema", "an SQLite file has one schema"],
+  ["sqlite:./locks.db?table=a&table=b", "url", "once in its query"],
   ["postgres://db/app?connections=0", "connections", "a whole number from 1 to 1000"],
   ["postgres://db/app?connections=many", "connections", "a whole number from 1 to 1000"],
   ["postgres://db/app?notify=yes", "notify", "true or false"],
@@ -165,7 +176,7 @@ test("sqlProvider refuses what it does not know", () => {
   expect(refused({ url: "postgres://db/app?strategy=advisory" })).toThrow(/options beside it/);
   expect(refused({ url: "postgres://db/app", table: "t" })).toThrow(/only url/);
   expect(refused({ filename: "./locks.db" }, { ...options, ttl: 1 })).toThrow(
-    /only strategy, table, connections, notify, emit/,
+    /only strategy, table, schema, connections, notify, emit/,
   );
   expect(() => schema("oracle" as never)).toThrow(LockConfigError);
   expect(() => schema("sqlite", "locks", "advisory")).toThrow(LockConfigError);
