@@ -46,11 +46,13 @@ export function knexFor(name: ServerName, url: string, settings: Partial<Knex.Co
   return disposed(createKnex({ client: name === "postgres" ? "pg" : "mysql2", connection, log: silent, ...settings }));
 }
 
+export function knexOnFile(filename: string, settings: Partial<Knex.Config> = {}): Knex {
+  const connection = { filename };
+  return disposed(createKnex({ client: Libsql, connection, useNullAsDefault: true, log: silent, ...settings }));
+}
+
 async function onFile(): Promise<Application> {
-  const knex = async (settings: Partial<Knex.Config> = {}) => {
-    const connection = { filename: join(directory(), "application.db") };
-    return disposed(createKnex({ client: Libsql, connection, useNullAsDefault: true, log: silent, ...settings }));
-  };
+  const knex = async (settings: Partial<Knex.Config> = {}) => knexOnFile(join(directory(), "application.db"), settings);
   return { name: "sqlite", database: undefined, knex };
 }
 

@@ -12,9 +12,9 @@ export interface FreshDatabase {
   readonly name: string;
   readonly url: string;
   /** One after another, on one connection. */
-  query(...sql: readonly string[]): Promise<void>;
+  readonly query: (...sql: readonly string[]) => Promise<void>;
   /** Every table of the name, with its schema. */
-  tables(name?: string): Promise<readonly string[]>;
+  readonly tables: (name?: string) => Promise<readonly string[]>;
 }
 
 /** A database of the test's own, on the server or behind what stands in front of it; dropped with all that it holds. */
