@@ -17,14 +17,8 @@ export function checkSchema(family: Family, schema: unknown): string {
   }
   const size = typeof schema === "string" ? Buffer.byteLength(schema) : 0;
   // A question mark would be a placeholder in statements that pass through a knex.
-  // oxlint-disable-next-line no-control-regex
-  if (
-    typeof schema !== "string" ||
-    size === 0 ||
-    size > longest[family] ||
-    /[\u0000-\u001f\u007f?\\]|^ | $/.test(schema)
-  ) {
-    const accepted = `a name of at most ${longest[family]} bytes, without control characters, ? and \\`;
+  if (typeof schema !== "string" || size === 0 || size > longest[family] || /\p{Cc}|[?\\]|^ | $/u.test(schema)) {
+    const accepted = `a name of at most ${longest[family]} bytes, without control characters, ? and \\, and not between spaces`;
     throw new LockConfigError("schema", schema, accepted);
   }
   if (schema === "$user")

@@ -33,7 +33,7 @@ export interface Search {
   /** false: a pooler stands between. */
   readonly direct: boolean;
   readonly emit: ProviderContext["emit"];
-  ask(sql: string, bindings: Bindings): Promise<readonly Row[]>;
+  readonly ask: (sql: string, bindings: Bindings) => Promise<readonly Row[]>;
 }
 
 const insufficientPrivilege = "42501";

@@ -116,11 +116,12 @@ describe.runIf(postgres)("on postgres", () => {
   const server = postgres as Server;
 
   describe.each(strategies)("strategy %s", (strategy) => {
-    test.each(pairs)("$title: never both hold", async ({ open }) => {
+    test.each(pairs)("$title: never both hold", async (pair) => {
       const database = await freshDatabase(server);
-      const [one, two, of = {}, other = {}] = await open(database, server);
+      const [one, two, of = {}, other = {}] = await pair.open(database, server);
       const [first, second] = [opened(one, { strategy, ...of }), opened(two, { strategy, ...other })];
       await expectNeverBoth(await locksOf(first), await locksOf(second), newKey());
+      expect(await database.tables()).toHaveLength(1);
     });
 
     test("the table that is there wins, wherever it is in the path", async () => {

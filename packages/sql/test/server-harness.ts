@@ -3,6 +3,7 @@ import type { Guarantees } from "@dlock/core";
 import { sqlProvider, type SqlOptions } from "@dlock/sql";
 import type { Database, UrlLink } from "@dlock/testbed";
 import createKnex from "knex";
+import { aliasesOf } from "./aliases.js";
 
 export interface Behind {
   readonly url: string;
@@ -23,13 +24,14 @@ export interface Terms {
 /** Everything a server lends the laws. */
 export function serverHarness(
   terms: Terms,
-): Pick<Harness, "name" | "guarantees" | "open" | "openLinked" | "spawn" | "server"> {
+): Pick<Harness, "name" | "guarantees" | "open" | "openLinked" | "spawn" | "server" | "aliases"> {
   const { name, database, guarantees, options } = terms;
   const behind = terms.behind ?? database;
   const { server } = database;
   return {
     name,
     guarantees,
+    aliases: aliasesOf(database, options, behind),
     open: async () => peerOf(behind.url, terms),
     openLinked: async (): Promise<LinkedPeer> => {
       const link = await behind.link();

@@ -18,9 +18,9 @@ const places = all.flatMap((place) => {
   return own.map((strategy) => ({ ...place, strategy, title: `${place.name}, ${strategy}` }));
 });
 
-describe.each(places)("on $title", ({ name, knex, strategy }) => {
+describe.each(places)("on $title", ({ name, strategy, ...place }) => {
   test.each(names)("a table called %s works like any other", async (table) => {
-    const application = await knex();
+    const application = await place.knex();
     const options: SqlOptions = { strategy, table, notify: name === "postgres" && strategy === "version" };
     const open = async (): Promise<Locks> => {
       const provider = sqlProvider(application, options);
