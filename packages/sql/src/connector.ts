@@ -50,14 +50,6 @@ export class Connector {
     this.#open.add(connection);
     connection.lost.addEventListener("abort", () => this.#open.delete(connection));
     try {
-      const { source } = this;
-      if (source.prepare)
-        await settleBy(
-          async () => source.prepare?.(wire.raw),
-          deadline,
-          () => this.#silent(),
-          { background: false },
-        );
       const opened = await this.#settle(connection, wire, deadline, terms);
       await this.#look(opened, deadline);
       if (this.#closed) throw new LockClosedError();
@@ -110,6 +102,8 @@ export class Connector {
     const postgres = this.source.family === "postgres";
     const dialect = postgres ? "postgres" : /mariadb/i.test(banner) ? "mariadb" : "mysql";
     const version = postgres ? Number(banner) : versionOf(banner);
+    // What it sets would stay in a session that a pooler of PostgreSQL lends to strangers next.
+    if (direct || !postgres) await this.#prepare(wire, deadline);
     if (direct) {
       if (wire instanceof MysqlWire) wire.kill = () => this.end(name);
       await connection.run(this.session.set(terms, { dialect, version }), [], deadline);
@@ -121,6 +115,11 @@ export class Connector {
       }
     }
     return { connection, dialect, version, direct, name };
+  }
+
+  async #prepare(wire: AnyWire, deadline: number): Promise<void> {
+    const preparing = async () => this.source.prepare?.(wire.raw);
+    await settleBy(preparing, deadline, () => this.#silent(), { background: false });
   }
 
   #silent(): LockBackendError {

@@ -284,6 +284,7 @@ describe.runIf(postgres)("on postgres", () => {
       const providers = [
         opened(application(database.url, { searchPath: ["a"] })),
         opened(application(database.url, { searchPath: ["a"] })),
+        opened(application(database.url, sets("a")), { schema: "a" }),
         opened(database.url, { schema: "a" }),
       ];
       const locks = await Promise.all(providers.map(locksOf));
