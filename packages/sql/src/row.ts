@@ -1,5 +1,6 @@
 import { backoff, checkText, LockConfigError, pause } from "@dlock/core";
 import { type ApplicationKnex, checkKnex, isMysql, type Query } from "./application-knex.js";
+import { checkReach } from "./row-reach.js";
 import { RowConflictError, type RowKey, RowMissingError } from "./row-errors.js";
 
 /** A row of the application's. */
@@ -67,6 +68,7 @@ export class Row {
   /** Until an attempt has an outcome: `undefined` is a conflict, as is what the database calls one. */
   async attempt<Outcome>(retries: number | undefined, once: () => Promise<Outcome | undefined>): Promise<Outcome> {
     const limit = this.#attempts(retries);
+    await checkReach(this.#knex, this.table);
     for (let attempts = 1; ; attempts += 1) {
       let cause: unknown;
       try {

@@ -1,5 +1,5 @@
 import { LockConfigError } from "@dlock/core";
-import { lockInTransaction, schema, sqlProvider } from "@dlock/sql";
+import { conditionalUpdate, fencedUpdate, lockInTransaction, optimisticUpdate, schema, sqlProvider } from "@dlock/sql";
 import { isSelected, startPgbouncer } from "@dlock/testbed";
 import type { Knex } from "knex";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
@@ -150,6 +150,58 @@ describe.runIf(postgres)("in a transaction on postgres", () => {
     await knex.transaction((trx: Knex.Transaction) => lockInTransaction(trx, key, { waitTimeout: 2_000 }));
     expect(await database.tables()).toEqual(["public"]);
   });
+});
+
+describe.runIf(postgres)("a row of the application's, in a transaction on postgres", () => {
+  const server = postgres as Server;
+  const helpers = {
+    optimisticUpdate: (trx: Knex.Transaction, table: string) =>
+      optimisticUpdate(trx, { table, key: { id: 1 }, version: "version" }, () => ({ stock: 7 })),
+    conditionalUpdate: (trx: Knex.Transaction, table: string) =>
+      conditionalUpdate(trx, { table, key: { id: 1 }, when: { stock: 1 } }, { stock: 7 }),
+    fencedUpdate: (trx: Knex.Transaction, table: string) =>
+      fencedUpdate(trx, { table, key: { id: 1 }, fence: "fence" }, { key: "k", fencingToken: 9n }, { stock: 7 }),
+  };
+
+  test.each(Object.entries(helpers))(
+    "%s writes where the session leads, or refuses and lets it go on",
+    async (_, help) => {
+      const role = await newRole(server);
+      const database = await freshDatabase(server);
+      const row = (schemaName: string) => [
+        `CREATE TABLE ${schemaName}.product (id integer, stock integer, version integer, fence bigint)`,
+        `INSERT INTO ${schemaName}.product VALUES (1, 1, 1, NULL)`,
+      ];
+      await database.query("CREATE SCHEMA tenant", "CREATE SCHEMA empty", `GRANT ${role} TO CURRENT_USER`);
+      await database.query(...row("public"), ...row("tenant"), `GRANT USAGE ON SCHEMA public, empty TO ${role}`);
+      const knex = application(database.url);
+      const refused = [
+        ["SET LOCAL search_path TO empty", "product", /the search_path of the transaction lead to/],
+        [`SET LOCAL ROLE ${role}`, "public.product", new RegExp(`role ${role} may SELECT and UPDATE`)],
+        [`SET LOCAL ROLE ${role}`, "tenant.product", /lead to/],
+      ] as const;
+      for (const [before, table, why] of refused)
+        await knex.transaction(async (trx) => {
+          await trx.raw(before);
+          const attempt = help(trx, table);
+          await expect(attempt).rejects.toThrow(LockConfigError);
+          await expect(attempt).rejects.toThrow(why);
+          await trx.raw("RESET ROLE");
+          await trx("public.product").insert({ id: 2 });
+        });
+      await knex.transaction(async (trx) => {
+        await trx.raw("SET LOCAL search_path TO tenant, public");
+        await help(trx, "product");
+      });
+      const stock = async (table: string) => (await knex(table).where({ id: 1 }).first("stock")) as unknown;
+      expect([await stock("tenant.product"), await stock("public.product")]).toEqual([{ stock: 7 }, { stock: 1 }]);
+      await knex.transaction(async (trx) => {
+        await help(trx, "public.product");
+      });
+      expect(await stock("public.product")).toEqual({ stock: 7 });
+      expect(await knex("public.product").where({ id: 2 })).toHaveLength(3);
+    },
+  );
 });
 
 describe.each(servers.filter((server) => !server.postgres))("in a transaction on $name", (server) => {
