@@ -32,11 +32,11 @@ const lines = [
   },
   {
     name: "renewal counted from before the request",
-    file: "packages/core/dist/tenure.js",
+    file: "packages/core/dist/validity.js",
     edits: [
       [
-        "this.#leaseEnd = leaseEnd(asked, this.#claim.ttl ?? ttl);",
-        "this.#leaseEnd = leaseEnd(new Moment(), this.#claim.ttl ?? ttl);",
+        "this.#end = Math.max(this.#end, this.#open.get(restart) ?? this.#end);",
+        "this.#end = leaseEnd(new Moment().at, restart.ttl);",
       ],
     ],
     backend: "redis",

@@ -5,10 +5,13 @@ import { hadNoEffect, isLockError, isRetryable, LockBackendError, LockLostError 
 import { Moment } from "./moment.js";
 import type { Claim, FencingToken } from "./provider.js";
 import { invoke, pause, settleBy, type Waiting } from "./settle.js";
+import { certainUntil, isFresh } from "./validity.js";
 
 export interface Grant {
   readonly token: FencingToken;
   readonly asked: Moment;
+  /** Monotonic ms until which another attempt of the claim, of unknown outcome, may still take effect. */
+  readonly doubtfulUntil: number;
 }
 
 /** A claim that is being given up. */
@@ -36,6 +39,7 @@ export class Contender {
   readonly #ttl: number;
   readonly #backendTimeout: number;
   readonly #unanswered = new Set<Attempt>();
+  #retired = false;
 
   constructor(claim: Claim, terms: { readonly key: string; readonly ttl: number; readonly backendTimeout: number }) {
     this.claim = claim;
@@ -57,7 +61,28 @@ export class Contender {
       () => silent(this.#key, asked.at),
       { background: false },
     );
-    return token === undefined ? undefined : { token, asked };
+    return token === undefined ? undefined : { token, asked, doubtfulUntil: this.#doubtfulUntil };
+  }
+
+  /**
+   * The same, and once more when the answer comes so late (a connection was made for it, say) that less than half of the
+   * ttl is left: that starts the lease anew. Whoever gets a grant looks whether it is certain.
+   */
+  async tryAcquireAfresh(deadline: number): Promise<Grant | undefined> {
+    const first = await this.tryAcquire(deadline);
+    if (first === undefined || isFresh(this.claim, first.asked, this.#ttl) || this.#retired) return first;
+    const now = monotonicNow();
+    try {
+      // With a little time to spare, in which the first grant can still be handed over.
+      return await this.tryAcquire(now + (deadline - now) * 0.9);
+    } catch (error) {
+      if (certainUntil(this.claim, first.asked, this.#ttl) <= monotonicNow()) throw error;
+      return { ...first, doubtfulUntil: this.#doubtfulUntil };
+    }
+  }
+
+  get #doubtfulUntil(): number {
+    return Math.max(...[...this.#unanswered].map((attempt) => attempt.deadline)) + clockDoubt;
   }
 
   /** Gives the claim up, trying again until `until` (monotonic ms), and then in the background until no attempt can take effect any more. */
@@ -89,6 +114,7 @@ export class Contender {
     waiting: Waiting,
     claim: { readonly undoesAnswered: boolean },
   ): Retirement {
+    this.#retired = true;
     const confirmed = this.#repeat(step, until, waiting);
     return { confirmed, undone: this.#undo(step, confirmed, claim) };
   }
@@ -104,7 +130,7 @@ export class Contender {
     if (failure !== undefined) await this.#repeat(step, leaseEnd, inBackground);
     const attempts = [...this.#unanswered];
     if (attempts.length === 0) return;
-    const latest = Math.max(...attempts.map((attempt) => attempt.deadline)) + clockDoubt;
+    const latest = this.#doubtfulUntil;
     const answered = new AbortController();
     void Promise.all(attempts.map((attempt) => attempt.answered)).then(() => answered.abort("answered"));
     await pause(latest - monotonicNow(), { ...inBackground, signal: answered.signal });

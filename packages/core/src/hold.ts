@@ -40,11 +40,17 @@ export class Hold {
     this.#contender = contender;
     this.#since = grant.asked.at;
     this.over = new Promise((resolve) => (this.#end = resolve));
-    this.#tenure = new Tenure(contender.claim, grant.asked, want, {
-      renewed: (took) => this.#emit("renewed", { took }),
-      renewFailed: (error, remaining) => this.#emit("renewFailed", { error, remaining }),
-      lost: (reason) => this.#lost(reason),
-    });
+    const { asked, doubtfulUntil } = grant;
+    this.#tenure = new Tenure(
+      contender.claim,
+      asked,
+      { ...want, doubtfulUntil },
+      {
+        renewed: (took) => this.#emit("renewed", { took }),
+        renewFailed: (error, remaining) => this.#emit("renewFailed", { error, remaining }),
+        lost: (reason) => this.#lost(reason),
+      },
+    );
   }
 
   get mode(): LockMode {

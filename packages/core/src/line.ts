@@ -6,7 +6,7 @@ import { asLockError, isRetryable, lateAnswer, LockBackendError } from "./errors
 import { onAbort } from "./on-abort.js";
 import type { Queue } from "./queue.js";
 import { pause, unlessAborted } from "./settle.js";
-import { certainUntil } from "./tenure.js";
+import { certainUntil } from "./validity.js";
 import type { Waiter } from "./waiter.js";
 import type { Want } from "./want.js";
 
@@ -83,7 +83,7 @@ export class Line {
     const over = this.#over.signal;
     for (let polls = 0; !over.aborted;) {
       try {
-        const grant = await unlessAborted(contender.tryAcquire(this.#ask()), over);
+        const grant = await unlessAborted(contender.tryAcquireAfresh(this.#ask()), over);
         if (over.aborted) return false;
         if (grant === undefined) {
           this.#answered();

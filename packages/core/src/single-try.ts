@@ -1,7 +1,7 @@
 import { monotonicNow } from "./clock.js";
 import { asLockError, lateAnswer } from "./errors.js";
 import type { Queue } from "./queue.js";
-import { certainUntil } from "./tenure.js";
+import { certainUntil } from "./validity.js";
 import type { Waiter } from "./waiter.js";
 
 /** One attempt for a waiter, from outside every line; `refuse` ends the wait when the lock is not free. Never rejects. */
@@ -10,7 +10,7 @@ export async function tryOnce(queue: Queue, waiter: Waiter, refuse: () => void):
   try {
     const contender = queue.contender(want, { join: false });
     waiter.left = (ending) => ending === "failed" && queue.retire(contender, want.backendTimeout);
-    const grant = await contender.tryAcquire(monotonicNow() + want.backendTimeout);
+    const grant = await contender.tryAcquireAfresh(monotonicNow() + want.backendTimeout);
     if (grant === undefined) {
       queue.contended(waiter);
       // Nothing was taken and no place kept: there is nothing to give up.

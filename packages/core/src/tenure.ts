@@ -1,11 +1,12 @@
 import { Alarm } from "./alarm.js";
 import { monotonicNow } from "./clock.js";
-import { asLockError, LockBackendError, LockLostError } from "./errors.js";
-import { Moment } from "./moment.js";
+import { asLockError, hadNoEffect, LockBackendError, LockLostError } from "./errors.js";
+import type { Moment } from "./moment.js";
 import { onAbort } from "./on-abort.js";
 import type { Claim, LeaseClaim } from "./provider.js";
 import { settleBy, type Waiting } from "./settle.js";
 import type { Signal } from "./signal.js";
+import { leaseEnd, type Restart, Validity } from "./validity.js";
 
 export interface TenureTerms {
   readonly key: string;
@@ -16,6 +17,8 @@ export interface TenureTerms {
   readonly maxHold?: number | undefined;
   /** ms; default 10 000. */
   readonly backendTimeout?: number | undefined;
+  /** Monotonic ms until which an earlier attempt of this claim may still take effect; default: none can. */
+  readonly doubtfulUntil?: number | undefined;
 }
 
 export interface TenureListener {
@@ -25,20 +28,9 @@ export interface TenureListener {
   lost?(reason: LockLostError): void;
 }
 
-/** The monotonic time up to which a claim is certainly held, by an answer to what was asked at `asked`. */
-export function certainUntil(claim: Claim, asked: Moment, ttl: number): number {
-  if (asked.sleptSince || claim.lost?.aborted) return Number.NEGATIVE_INFINITY;
-  return "certainUntil" in claim ? claim.certainUntil() : leaseEnd(asked, claim.ttl ?? ttl);
-}
-
 /** Whether the claim ends by its time alone, and not with its process. */
 export function isLease(claim: Claim): claim is LeaseClaim {
   return !("certainUntil" in claim);
-}
-
-/** Less 1 % and 2 ms by which two clocks may have drifted apart meanwhile, as in the Redlock algorithm. */
-function leaseEnd(asked: Moment, ttl: number): number {
-  return asked.at + ttl - (ttl / 100 + 2);
 }
 
 /**
@@ -57,12 +49,15 @@ export class Tenure {
   #aborter: AbortController | undefined;
   /** As asked for; what the backend made of it is `ttl`. */
   #wanted: number;
-  #asked: Moment;
-  #leaseEnd: number;
+  /** When that was asked for, in monotonic ms. */
+  #wantedSince: number;
+  readonly #validity: Validity;
   /** Where core itself ends the hold, whatever the backend would grant. */
   #fixedEnd: number;
   #renewing: Promise<void> = Promise.resolve();
   readonly #unanswered = new Set<Promise<unknown>>();
+  /** Of the last call that was not answered within its limit. */
+  #silence: LockBackendError | undefined;
   #stopListening: () => void = () => {};
   #end: LockLostError | "given up" | undefined;
 
@@ -75,10 +70,10 @@ export class Tenure {
     this.#backendTimeout = terms.backendTimeout ?? 10_000;
     this.#renewUntil = asked.at + (terms.maxHold ?? Number.POSITIVE_INFINITY);
     this.#wanted = terms.ttl;
-    this.#asked = asked;
-    this.#leaseEnd = leaseEnd(asked, this.ttl);
-    this.#fixedEnd = this.#endFrom(asked);
-    this.#arm();
+    this.#wantedSince = asked.at;
+    this.#validity = new Validity(asked, this.ttl, terms.doubtfulUntil);
+    this.#fixedEnd = this.#endFrom(asked.at);
+    this.#arm(asked.at, this.ttl);
     const { lost } = claim;
     if (lost) this.#stopListening = onAbort(lost, () => this.lose("was ended by the backend", lost.reason));
   }
@@ -98,14 +93,14 @@ export class Tenure {
 
   /** Monotonic ms up to which the hold is certain, as far as is known now. */
   get deadline(): number {
-    const end = "certainUntil" in this.#claim ? this.#claim.certainUntil() : this.#leaseEnd;
+    const end = "certainUntil" in this.#claim ? this.#claim.certainUntil() : this.#validity.end;
     return Math.min(end, this.#fixedEnd);
   }
 
   /** The loss, if the hold is not certain at this instant. Exact: compares clocks. */
   loss(): LockLostError | undefined {
     if (this.#end === undefined) {
-      if (this.#asked.sleptSince) this.lose("may have ended while the machine slept");
+      if (this.#validity.slept) this.lose("may have ended while the machine slept");
       else if (monotonicNow() >= this.deadline) this.lose("was not renewed in time");
     }
     return this.#end instanceof LockLostError ? this.#end : undefined;
@@ -185,9 +180,10 @@ export class Tenure {
     this.#stopListening();
   }
 
-  #arm(from: Moment = this.#asked): void {
+  /** `span`: ms the lease lasts from `from` on. */
+  #arm(from: number, span: number): void {
     this.#expiry.set(this.deadline);
-    const next = from.at + this.ttl / 3;
+    const next = from + span / 3;
     const keep = this.#autoRenew || "certainUntil" in this.#claim;
     if (this.#claim.renew && keep && next < this.#renewUntil) this.#renewal.set(next);
   }
@@ -205,11 +201,14 @@ export class Tenure {
       const now = monotonicNow();
       this.#listener.renewFailed?.(error, this.deadline - now);
       // The listener may have given it up.
-      if (now < this.#renewUntil && !this.ended) this.#renewal.set(now + Math.min(1_000, this.ttl / 10));
+      if (now >= this.#renewUntil || this.ended) return;
+      // The answer may still come. But when it does, the next one has to be on its way.
+      const waitedEnough = error === this.#silence && this.#backendTimeout >= this.ttl / 3;
+      this.#renewal.set(waitedEnough ? now : now + Math.min(1_000, this.ttl / 10));
     }
   }
 
-  /** One renewal at a time: of two that overlap, nobody knows which one the server saw last. */
+  /** One renewal at a time, as long as each is answered within its limit. */
   #renew(ttl: number | undefined, waiting: Waiting): Promise<void> {
     const turn = this.#renewing.then(() => this.#renewNow(ttl ?? this.#wanted, waiting));
     this.#renewing = turn.catch(() => {});
@@ -218,38 +217,62 @@ export class Tenure {
 
   async #renewNow(ttl: number, waiting: Waiting): Promise<void> {
     this.throwIfLost();
-    const asked = new Moment();
-    if (this.#claim.renew) {
-      const limit = this.#patience(asked.at);
-      const promised = leaseEnd(asked, this.#claim.ttl ?? ttl);
-      if (promised < this.#leaseEnd) this.#shorten(promised, ttl, asked);
-      const alive = await settleBy(
-        () => this.#remember(this.#call(ttl)),
-        limit,
-        () => this.#silent("a renewal"),
-        waiting,
-      );
-      if (!alive) this.lose("was ended by the backend");
-      this.throwIfLost();
-      this.#leaseEnd = leaseEnd(asked, this.#claim.ttl ?? ttl);
+    const limit = this.#patience(monotonicNow());
+    const before = this.#validity.end;
+    const restart = this.#validity.ask(this.#claim.ttl ?? ttl);
+    const { at } = restart.asked;
+    if (this.#validity.end < before) this.#shorten(restart, ttl);
+    let late = false;
+    const answered = async (): Promise<void> => {
+      if (!(await this.#remember(this.#call(restart, ttl)))) return this.lose("was ended by the backend");
+      // Whatever it proves, it comes too late for a hold that has ended by now.
+      if (this.ended) return;
+      this.#acknowledge(restart, ttl, waiting);
+      if (late) this.#expiry.set(this.deadline);
+      else this.#arm(at, restart.span);
+      this.#listener.renewed?.(monotonicNow() - at);
+    };
+    const silent = (): Error => {
+      late = true;
+      return this.#silent("a renewal");
+    };
+    await settleBy(answered, limit, silent, waiting);
+    this.throwIfLost();
+  }
+
+  /** Rejects when nobody knows. */
+  async #call(restart: Restart, ttl: number): Promise<boolean> {
+    try {
+      return (await this.#claim.renew?.(ttl)) ?? true;
+    } catch (error) {
+      if (hadNoEffect(error)) this.#validity.forget(restart);
+      else this.#validity.doubt(restart);
+      throw error;
     }
-    this.#wanted = ttl;
-    this.#asked = asked;
+  }
+
+  #acknowledge(restart: Restart, ttl: number, { background }: Waiting): void {
+    const { at } = restart.asked;
+    const isNewest = this.#validity.prove(restart);
+    // An answer may come after that to a later `extend`.
+    const sets = background ? isNewest && this.#autoRenew : at >= this.#wantedSince;
+    if (!background && sets) this.#want(ttl, at);
     // A heartbeat keeps a session alive; only `extend` moves the end of a hold that is not to be renewed.
-    if (this.#autoRenew || !waiting.background) this.#fixedEnd = this.#endFrom(asked);
-    this.#arm();
-    this.#listener.renewed?.(monotonicNow() - asked.at);
+    if (sets) this.#fixedEnd = this.#endFrom(at);
   }
 
   /** A shorter lease may be in force from the moment it is asked for, so it is kept by its own measure at once. */
-  #shorten(end: number, ttl: number, asked: Moment): void {
-    this.#leaseEnd = end;
-    this.#wanted = ttl;
-    this.#arm(asked);
+  #shorten({ asked, span }: Restart, ttl: number): void {
+    this.#want(ttl, asked.at);
+    this.#arm(asked.at, span);
+    // The answer may be waited for longer than the shorter lease can wait for its next renewal.
+    this.#renewing = Promise.resolve();
   }
 
-  async #call(ttl: number): Promise<boolean> {
-    return (await this.#claim.renew?.(ttl)) ?? true;
+  /** What `extend` asked for at `since`. */
+  #want(ttl: number, since: number): void {
+    this.#wanted = ttl;
+    this.#wantedSince = since;
   }
 
   #remember<Value>(answer: Promise<Value>): Promise<Value> {
@@ -268,11 +291,12 @@ export class Tenure {
 
   #silent(asked: string): LockBackendError {
     const key = this.#key;
-    return new LockBackendError(`the backend did not answer ${asked} of "${key}"`, { key, retryable: true });
+    const message = `the backend did not answer ${asked} of "${key}" in time`;
+    return (this.#silence = new LockBackendError(message, { key, retryable: true }));
   }
 
-  #endFrom(asked: Moment): number {
-    const last = Math.max(this.#renewUntil, asked.at) + this.#wanted;
-    return this.#autoRenew ? last : Math.min(last, leaseEnd(asked, this.#wanted));
+  #endFrom(askedAt: number): number {
+    const last = Math.max(this.#renewUntil, askedAt) + this.#wanted;
+    return this.#autoRenew ? last : Math.min(last, leaseEnd(askedAt, this.#wanted));
   }
 }

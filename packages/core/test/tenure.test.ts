@@ -81,15 +81,15 @@ describe("under fake timers", () => {
 
   test("a lease is trusted from before the request was sent, never from the reply", async () => {
     const delay = <Value>(value: Promise<Value>): Promise<Value> =>
-      new Promise((resolve) => setTimeout(() => resolve(value), 800));
+      new Promise((resolve) => setTimeout(() => resolve(value), 400));
     const provider = faulty({ tryAcquire: (inner) => delay(inner()), renew: (inner) => delay(inner()) });
     const locks = await createLocks(provider);
     const acquiring = locks.acquire("k", { ttl: 1_000, autoRenew: false });
-    await vi.advanceTimersByTimeAsync(800);
+    await vi.advanceTimersByTimeAsync(400);
     const lock = await acquiring;
-    expect(() => lock.throwIfLost(200)).toThrow(LockLostError);
-    lock.throwIfLost(150);
-    await vi.advanceTimersByTimeAsync(200);
+    expect(() => lock.throwIfLost(600)).toThrow(LockLostError);
+    lock.throwIfLost(550);
+    await vi.advanceTimersByTimeAsync(600);
     expect(lock.signal.aborted).toBe(true);
   });
 
@@ -439,6 +439,20 @@ describe("the machine's sleep", () => {
     expect(lock.signal.aborted).toBe(true);
   });
 
+  test("makes the answer to a renewal worthless that was sent before it, also when that comes late", async () => {
+    const { createLocks: create } = await import("../src/create-locks.js");
+    const gate = deferred<boolean>();
+    const locks = await create(faulty({ renew: () => gate.promise }));
+    const lock = await locks.acquire("k", { ttl: 900 });
+    const failed = new Promise((resolve) => locks.on("renewFailed", resolve));
+    await failed;
+    slept = 3_600_000;
+    gate.resolve(true);
+    await gate.promise;
+    expect(() => lock.throwIfLost()).toThrow("the machine slept");
+    expect(lock.signal.aborted).toBe(true);
+  });
+
   test("while the request was under way makes its answer worthless", async () => {
     const { createLocks: create } = await import("../src/create-locks.js");
     let naps = 1;
@@ -453,7 +467,7 @@ describe("the machine's sleep", () => {
     const lock = await locks.acquire("k");
     lock.throwIfLost();
     expect(naps).toBe(-1);
-    naps = 1;
+    naps = 2;
     await expect(locks.tryAcquire("k2")).rejects.toMatchObject({ code: "LOCK_BACKEND" });
   });
 });

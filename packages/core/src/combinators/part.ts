@@ -85,8 +85,9 @@ export class Part {
     if (grant.token > this.#floor) this.#floor = grant.token;
     if (tend) {
       const { key, ttl } = this.#request;
-      const { patience, doubted } = this.#terms;
-      this.#tenure = new Tenure(this.claim, grant.asked, { key, ttl, backendTimeout: patience }, { lost: doubted });
+      const { patience: backendTimeout, doubted } = this.#terms;
+      const { asked, doubtfulUntil } = grant;
+      this.#tenure = new Tenure(this.claim, asked, { key, ttl, backendTimeout, doubtfulUntil }, { lost: doubted });
     }
     return grant.token;
   }
@@ -104,9 +105,10 @@ export class Part {
     else await pause(backoff(this.#polls++, longestPoll), { background: false, signal });
   }
 
-  /** false: certainly gone. */
+  /** false: certainly gone. An answer that comes late proves as much, as long as the lease can last that it is about. */
   renew(ttl: number): Promise<boolean> {
-    return this.#within(async () => (await this.claim.renew?.(ttl)) ?? true);
+    const patience = Math.max(ttl, this.#terms.patience);
+    return this.#within(async () => (await this.claim.renew?.(ttl)) ?? true, patience);
   }
 
   /** From now on every later token exceeds `floor`, where the member can do that. false: it is not held. */
@@ -127,9 +129,8 @@ export class Part {
     return (this.#ending ??= this.#contender.retire(until, { background: true }).confirmed);
   }
 
-  #within<Value>(call: () => Promise<Value>): Promise<Value> {
+  #within<Value>(call: () => Promise<Value>, patience: number = this.#terms.patience): Promise<Value> {
     const { key } = this.#request;
-    const { patience } = this.#terms;
     const late = () => new LockBackendError(`no answer about "${key}" for ${patience} ms`, { key, retryable: true });
     return settleBy(call, monotonicNow() + patience, late, { background: false });
   }

@@ -92,6 +92,7 @@ export class Seat {
   async #orVacate(part: Part, ask: () => Promise<boolean>): Promise<boolean> {
     const granted = await ask();
     if (!granted) this.vacate(part);
-    return granted;
+    // A later answer may have said that it is gone, before this one came.
+    return granted && this.#part === part;
   }
 }

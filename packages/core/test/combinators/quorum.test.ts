@@ -1,7 +1,14 @@
-import { createLocks, type LockBackendError, type LockProvider, type SessionClaim } from "@dlock/core";
+import {
+  type ClaimRequest,
+  createLocks,
+  type LeaseClaim,
+  type LockBackendError,
+  type LockProvider,
+  type SessionClaim,
+} from "@dlock/core";
 import { quorum } from "@dlock/core/combinators";
 import { describe, expect, test } from "vitest";
-import { until } from "../support.js";
+import { deferred, until } from "../support.js";
 import { claimOf, holdersOf, type Member, member, sleep, soon } from "./member.js";
 
 const five = (): Member[] => ["a", "b", "c", "d", "e"].map((name) => member(name));
@@ -110,6 +117,7 @@ describe("quorum", () => {
     members[0]!.state = "silent";
     members[1]!.state = "down";
     expect(await claim.renew?.(60_000)).toBe(true);
+    members[0]!.state = "down";
     members[2]!.state = "down";
     const error = await failure(claim.renew!(60_000));
     expect(error).toMatchObject({ code: "LOCK_BACKEND", retryable: true });
@@ -117,6 +125,47 @@ describe("quorum", () => {
     await Promise.all(members.slice(2).map(({ inner }) => inner.forceRelease!("k")));
     members[2]!.state = "up";
     expect(await claim.renew?.(60_000)).toBe(false);
+  });
+
+  test("counts the answers to a renewal however long they take, while the lease can last that they prove", async () => {
+    const members = five();
+    const claim = claimOf(quorum(members, { memberTimeout: 50 }), { ttl: 1_000 });
+    await claim.tryAcquire(soon());
+    for (const each of members) each.delay = 400;
+    expect(await claim.renew?.(1_000)).toBe(true);
+    for (const each of members) each.delay = 0;
+    await claim.release();
+  });
+
+  test("does not count the late answer of a member that has said meanwhile that its part is gone", async () => {
+    const members = ["a", "b", "c"].map((name) => member(name));
+    const gate = deferred();
+    let [isLate, late] = [true, gate.promise];
+    const slow = members.map((each) => ({
+      ...each,
+      claim: (request: ClaimRequest) => {
+        const claim = each.claim(request) as LeaseClaim;
+        const renew = async (ttl: number) => {
+          const alive = await claim.renew(ttl);
+          if (isLate) await late;
+          return alive;
+        };
+        return { ...claim, renew };
+      },
+    }));
+    const claim = claimOf(quorum(slow), { ttl: 60_000 });
+    await claim.tryAcquire(soon());
+    members[2]!.state = "down";
+    const first = claim.renew!(60_000);
+    await sleep(10);
+    [isLate, late] = [false, Promise.resolve()];
+    await members[0]!.inner.forceRelease!("k");
+    members[1]!.state = "down";
+    await failure(claim.renew!(60_000));
+    gate.resolve();
+    // One of three is left that may have it.
+    await failure(first);
+    await claim.release().catch(() => {});
   });
 
   test("takes a member again that lost its part, when a majority has renewed", async () => {
