@@ -24,6 +24,8 @@ export class Link {
   readonly #clocks = new Map<Node, ServerClock>();
   /** With nodes of a cluster that are being connected to: a command for one of them would be rejected. */
   readonly #meetings = new Map<Node, Promise<void>>();
+  /** Scripts that were sent in full since the last connect: to be told that one is unknown costs a round trip, for which a lease may have no time. */
+  readonly #sent = new Set<string>();
   #connecting: Promise<void> | undefined;
   #trouble: unknown;
   #closed = false;
@@ -62,8 +64,11 @@ export class Link {
     if (!this.#usable) await this.ready(deadline);
     await this.#meetings.get(this.nodeOf(keys.slot));
     const { names } = keys;
+    const isSent = this.#sent.has(script.sha);
+    this.#sent.add(script.sha);
     try {
-      return await this.greeted.evalsha(script.sha, names.length, ...names, ...args);
+      if (isSent) return await this.greeted.evalsha(script.sha, names.length, ...names, ...args);
+      return await this.greeted.eval(script.lua, names.length, ...names, ...args);
     } catch (error) {
       if (isUnknownScript(error)) return this.greeted.eval(script.lua, names.length, ...names, ...args);
       if (!isRefusal(error)) this.refresh();
@@ -118,6 +123,7 @@ export class Link {
   async #connect(): Promise<void> {
     this.#trouble = undefined;
     this.#clocks.clear();
+    this.#sent.clear();
     try {
       await connect(this.client);
       if (isCluster(this.client)) await this.#meetAll(this.client);
