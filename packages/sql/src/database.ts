@@ -14,6 +14,10 @@ export interface Reply {
 export interface Patience {
   /** Monotonic ms after which a statement must not take effect any more. */
   readonly until: number;
+  /** Monotonic ms after which a statement without an answer keeps no connection from others; default: it does. */
+  readonly slowFrom?: number | undefined;
+  /** Rejects rather than to wait for a connection, of which another one is made then if there may be. Default false. */
+  readonly atOnce?: boolean | undefined;
   /** Ends it before it is sent. */
   readonly signal?: Signal | undefined;
 }

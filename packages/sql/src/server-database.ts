@@ -20,6 +20,8 @@ const collisions: ReadonlySet<unknown> = new Set([
   1020,
 ]);
 
+/** ms that preparing a statement may take. */
+const preparation = 5_000;
 /** SKIP LOCKED is younger than some servers. */
 const oldest = { postgres: 90_600, mysql: 80_001, mariadb: 100_600 } as const;
 
@@ -28,19 +30,29 @@ export class ServerDatabase implements Database {
   readonly #connector: Connector;
   readonly #location: TableLocation;
   readonly #pool: Pool;
+  readonly #urgent: readonly (readonly [sql: string, Bindings])[];
+  readonly #prepared = new WeakSet<Opened>();
 
-  constructor(connector: Connector, location: TableLocation, connections: number) {
+  /** `urgent`: statements without a round trip to lose. MySQL's drivers prepare each on its first use of a connection, which costs one. */
+  constructor(
+    connector: Connector,
+    location: TableLocation,
+    connections: number,
+    urgent: readonly (readonly [sql: string, Bindings])[] = [],
+  ) {
     this.#connector = connector;
     this.#location = location;
     this.#pool = new Pool(connector, connections);
+    this.#urgent = connector.source.family === "mysql" ? urgent : [];
   }
 
   query(sql: string, bindings: Bindings, patience: Patience): Promise<Reply> {
     return this.#use(patience, async (opened) => {
       const schema = await this.#location.find(opened, patience.until);
-      const { text, values } = bound(this.#connector.source.family, sql, bindings, schema);
       // A statement that was sent is let come to its end: to cancel it would cost a connection.
-      return opened.connection.run(textFor(opened, text), values, patience.until);
+      const reply = await this.#run(opened, schema, sql, bindings, patience.until);
+      if (this.#location.found) this.#prepare(opened, schema);
+      return reply;
     });
   }
 
@@ -52,10 +64,23 @@ export class ServerDatabase implements Database {
     return this.#connector.close();
   }
 
+  #run(opened: Opened, schema: string, sql: string, bindings: Bindings, until: number): Promise<Reply> {
+    const { text, values } = bound(this.#connector.source.family, sql, bindings, schema);
+    return opened.connection.run(textFor(opened, text), values, until);
+  }
+
+  /** In the background, behind the first statement of a connection. How it goes does not matter. */
+  #prepare(opened: Opened, schema: string): void {
+    if (this.#prepared.has(opened)) return;
+    this.#prepared.add(opened);
+    const until = monotonicNow() + preparation;
+    for (const [sql, bindings] of this.#urgent) this.#run(opened, schema, sql, bindings, until).catch(() => {});
+  }
+
   async #use<Value>(patience: Patience, work: (opened: Opened) => Promise<Value>): Promise<Value> {
     for (let collided = 0; ; collided++) {
       try {
-        return await this.#pool.use(patience.until, patience.signal, (opened) => {
+        return await this.#pool.use(patience, (opened) => {
           checkVersion(opened);
           return work(opened);
         });

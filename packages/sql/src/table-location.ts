@@ -65,6 +65,11 @@ export class TableLocation {
     return this.#known;
   }
 
+  /** Whether the tables are known to be there. */
+  get found(): boolean {
+    return this.#known !== undefined;
+  }
+
   /** Resolves with the schema, which is settled once the table is there. Rejects with `LockConfigError` where somebody else could find another one. */
   async find(opened: Opened, deadline: number): Promise<string> {
     if (this.#known !== undefined) return this.#known;

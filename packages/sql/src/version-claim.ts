@@ -30,8 +30,9 @@ interface Place {
 
 /** ms that a call without a deadline waits for the database before it rejects; core calls again. */
 const patience = 1_000;
-/** ms that a renewal may take: one that arrives later would move the end of a long lease by as much. */
-const longestRenewal = 10_000;
+/** ms that a renewal waits for its answer at most, and after which it keeps no connection from others. */
+const longestRenewal = 60_000;
+const slow = 2_000;
 const longestPause = 100;
 /** ms that readers let a writer go first, which says so again twice as often. */
 const precedence = 2_000;
@@ -51,6 +52,8 @@ export class VersionClaim implements LeaseClaim {
   #inDoubt = false;
   /** Monotonic ms at which the lease ends at the latest, as far as was asked for. */
   #ends = 0;
+  /** Under way. */
+  #renewals = 0;
   /** Of the last hold. */
   #token: FencingToken | undefined;
   readonly #floors = new Set<FencingToken>();
@@ -94,14 +97,23 @@ export class VersionClaim implements LeaseClaim {
 
   async renew(ttl: number): Promise<boolean> {
     if (this.#over.signal.aborted) return false;
-    const until = monotonicNow() + Math.min(Math.max(ttl / 3, 5), longestRenewal);
-    const ends = monotonicNow() + ttl;
+    const now = monotonicNow();
+    const ends = now + ttl;
     const shorter = ends < this.#ends;
     this.#ends = Math.max(this.#ends, ends);
-    const patience = { until, signal: this.#over.signal };
-    const renewed = await this.#anywhere(({ at, request }) => at.renew(request, ttl, patience, { shorter }));
-    if (renewed) this.#ends = ends;
-    return renewed;
+    // An answer proves something for as long as the lease can last that it is about. Core asks again in the meantime.
+    const [until, slowFrom] = [now + Math.min(ttl, longestRenewal), now + Math.min(Math.max(ttl / 3, 5), slow)];
+    // One that would have to wait behind the last one is better asked for anew when that is answered: its time counts from now.
+    const patience = { until, slowFrom, atOnce: this.#renewals > 0, signal: this.#over.signal };
+    this.#renewals++;
+    try {
+      const renewed = await this.#anywhere(({ at, request }) => at.renew(request, ttl, patience, { shorter }));
+      // Another one that is under way may still make it later.
+      if (renewed && this.#renewals === 1) this.#ends = ends;
+      return renewed;
+    } finally {
+      this.#renewals--;
+    }
   }
 
   async raise(floor: FencingToken): Promise<boolean> {
@@ -175,8 +187,15 @@ export class VersionClaim implements LeaseClaim {
     }
   }
 
+  /** Where it may be in two places: in the order in which it leaves them before it is said to be in none, and else wherever is told first. */
   async #anywhere(work: (place: Place) => Promise<boolean>): Promise<boolean> {
-    for (const place of this.#places) if (await work(place)) return true;
+    const places = this.#places;
+    const found = async (place: Place): Promise<true> => {
+      if (await work(place)) return true;
+      throw new Error("not there");
+    };
+    if (places.length > 1 && (await Promise.any(places.map(found)).catch(() => false))) return true;
+    for (const place of places.toReversed()) if (await work(place)) return true;
     return false;
   }
 

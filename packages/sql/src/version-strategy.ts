@@ -35,8 +35,11 @@ function tables(
   const { table } = location;
   const postgres = connector.source.family === "postgres";
   const dialect = postgres ? postgresDialect(table, { notify }) : mysqlDialect(table);
-  const leases = new LeaseTable(new ServerDatabase(connector, location, connections), dialect, table);
-  return [leases, new HolderTable(leases, postgres ? postgresHolders(table, { notify }) : mysqlHolders(table))];
+  const holders = postgres ? postgresHolders(table, { notify }) : mysqlHolders(table);
+  const nobody = { key: "", claim: "", ttl: 1 };
+  const renewals = [dialect, holders].map(({ renew }) => [renew, nobody] as const);
+  const leases = new LeaseTable(new ServerDatabase(connector, location, connections, renewals), dialect, table);
+  return [leases, new HolderTable(leases, holders)];
 }
 
 export function openVersion({ connector, location, connections = connectionsByDefault, notify }: Parts): LeaseProvider {

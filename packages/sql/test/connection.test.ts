@@ -29,7 +29,7 @@ describe.each(servers)("connections to $name", ({ database, postgres }) => {
     "a statement that is cut off by its %s settles then, runs no longer at the server, and costs its connection",
     async (how) => {
       const pool = new Pool(connectorOf(), 1);
-      const { connection } = await pool.take(soon());
+      const { connection } = await pool.take({ until: soon() });
       const aborter = new AbortController();
       const since = now();
       const outcome = connection.run(slow, [], how === "deadline" ? soon(200) : soon(), aborter.signal);
@@ -80,7 +80,7 @@ describe.each(servers)("connections to $name", ({ database, postgres }) => {
     const before = (await database.sessions()).map(({ id }) => id);
     const pool = new Pool(connectorOf(), 1);
     await pool.run("SELECT 1", [], soon());
-    const { connection } = await pool.use(soon(), undefined, async (opened) => opened);
+    const { connection } = await pool.use({ until: soon() }, async (opened) => opened);
     for (const { id } of await database.sessions()) if (!before.includes(id)) await database.terminate(id);
     await until(() => connection.lost.aborted);
     expect((await pool.run("SELECT 1", [], soon())).rows).toHaveLength(1);
