@@ -1,4 +1,4 @@
-import { monotonicNow } from "@dlock/core";
+import { LockBackendError, monotonicNow } from "@dlock/core";
 import type { Claim, FencingToken } from "@dlock/core";
 import { clientOf, Forwarding } from "./forwarding.js";
 import type { Client } from "./model-harness.js";
@@ -73,6 +73,20 @@ export const waitsForAnswersForEver = clientOf(
         if (monotonicNow() >= deadline - 5) return new Promise(() => {});
         throw error;
       }
+    }
+  },
+);
+
+/** As a driver's timeout for every command: what comes after it is heard by nobody. */
+export const forgetsLateRenewals = clientOf(
+  class extends Forwarding {
+    override async renew(ttl: number): Promise<boolean> {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const late = new Promise<never>((_, reject) => {
+        const silent = new LockBackendError("no answer in time", { retryable: true });
+        timer = setTimeout(() => reject(silent), ttl / 3);
+      });
+      return Promise.race([super.renew(ttl), late]).finally(() => clearTimeout(timer));
     }
   },
 );

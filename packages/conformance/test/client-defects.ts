@@ -52,6 +52,10 @@ export const clientDefects: Readonly<Record<string, Broken>> = {
     },
     breaks: "renewal/in-flight",
   },
+  "waits for the answer to a renewal for a third of the ttl only": {
+    harness: behind(claims.forgetsLateRenewals),
+    breaks: "renewal/late-answer",
+  },
   "measures holds by the wall clock of the client": {
     harness: () => {
       const store = new ModelStore();
@@ -111,6 +115,7 @@ export const clientDefects: Readonly<Record<string, Broken>> = {
   "takes errors of renewal for loss": {
     harness: behind(claims.takesErrorsForLoss),
     breaks: "renewal/brief-cut",
+    also: { "an answer that was lost is an error in the end": ["renewal/lost-answers"] },
   },
   "takes errors of renewal for success": {
     harness: behind(claims.takesErrorsForRenewal),

@@ -52,9 +52,17 @@ export class HeartbeatClaim implements SessionClaim {
 
   async #beat(): Promise<void> {
     const askedAt = monotonicNow();
-    const expiry = setTimeout(() => this.#lost.abort(), Math.max(0, this.#certain - askedAt)).unref();
+    const over = (): void => {
+      if (monotonicNow() >= this.#certain - 1) this.#lost.abort();
+    };
+    const expiry = setTimeout(over, Math.max(0, this.#certain - askedAt)).unref();
     try {
       const renewed = this.#remote.renew?.(this.#ttl);
+      // Also when it is not waited for any more.
+      renewed?.then(
+        (alive) => alive && (this.#certain = Math.max(this.#certain, askedAt + this.#ttl)),
+        () => {},
+      );
       // On one connection nothing is heard before what was asked first.
       const alive = await (this.#alive === "connection" ? renewed : Promise.race([renewed, silence(this.#ttl / 4)]));
       if (alive === undefined && !this.#released) void this.#beat();

@@ -37,6 +37,7 @@ export const serverDefects: Readonly<Record<string, Broken>> = {
       "a leader renews often": ["leader/vanished"],
       "the last renewal of a lock that is left to time decides": ["expire/ends", "once/next-tick"],
     },
+    sometimes: { "when the first renewal that counts comes late": ["renewal/late-answer", "renewal/passing-trouble"] },
   },
   "measures a hold by the ttl of whoever asks": {
     harness: over(holds.MeasuresByTheAskersTtl),

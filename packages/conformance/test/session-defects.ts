@@ -49,6 +49,7 @@ export const sessionDefects: Readonly<Record<string, Broken>> = {
         "renewal/passing-trouble",
         "renewal/brief-cut",
         "renewal/lost-answers",
+        "renewal/late-answer",
         "wake-ups/push",
         "reentry/one-hold",
         "many-keys/kept",

@@ -29,8 +29,6 @@ export class LeaseTable implements Leases {
     if (this.#database.create) await this.#database.create(schema, patience);
     else for (const statement of schema) await this.#database.query(statement, {}, patience);
     await this.#look(patience);
-    // Prepared where the table was missing a moment ago: the first renewal has no round trip to lose.
-    await this.#database.query(this.#sql.renew, { key: "", claim: "", ttl: 1 }, patience);
   }
 
   /** Sees to it that the table is there, and is one that this release understands. */

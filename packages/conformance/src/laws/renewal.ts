@@ -77,6 +77,27 @@ export const renewal: readonly Law[] = [
     },
   },
   {
+    id: "renewal/late-answer",
+    title:
+      "a hold lives on over a slow link, on which the answer to a renewal takes more than a third of the ttl, or a quarter of a session",
+    needs: ["openLinked"],
+    async run(stage) {
+      const [peer, other] = [await stage.linkedPeer(), await stage.peer()];
+      const [holder, others] = [await stage.locks(peer), await stage.locks(other)];
+      const key = stage.key();
+      const lock = await holder.acquire(key, { ttl: 6 * stage.ttl });
+      // What proves a session may have to go there and back twice.
+      const share = stage.harness.guarantees.alive === "session" ? 0.25 : 0.37;
+      peer.link.delay((lock.ttl * share) / 2);
+      for (const end = now() + 2 * lock.ttl; now() < end; await sleep(lock.ttl / 5)) {
+        assert.equal(await others.tryAcquire(key), undefined);
+        lock.throwIfLost();
+      }
+      peer.link.heal();
+      assert.equal(await lock.release(), true);
+    },
+  },
+  {
     id: "renewal/rate",
     title: "a tiny ttl does not turn renewal into a busy loop",
     async run(stage) {

@@ -36,6 +36,8 @@ export class Connection {
   #asked = new Moment();
   #upSince: number | undefined;
   #goneSince = 0;
+  /** Monotonic ms of the last answer. */
+  #heardAt = Number.NEGATIVE_INFINITY;
   #suspected = false;
   #code = 0;
 
@@ -103,6 +105,7 @@ export class Connection {
       this.#client.queue(toRequest(operation), (_error, reply) => {
         // Without one the connection broke, and `#fail` has seen to it.
         if (reply === undefined) return;
+        this.#heardAt = monotonicNow();
         this.#listener.answered(call.asked);
         const zxid = reply.header.zxid.readBigInt64BE(0);
         if (this.#code !== 0) reject(refusal(this.#code, name));
@@ -222,10 +225,10 @@ export class Connection {
     this.#suspected = silent;
   }
 
-  /** An answer, or a greeting, is due for too long. */
+  /** An answer, or a greeting, is due, and for too long there was none. On a slow link every answer is due for long, but they come. */
   #silent(): boolean {
     const [oldest] = this.#calls;
-    const since = this.connected ? (oldest?.asked.at ?? monotonicNow()) : this.#triedAt;
+    const since = this.connected ? Math.max(oldest?.asked.at ?? monotonicNow(), this.#heardAt) : this.#triedAt;
     return monotonicNow() - since > this.#patience;
   }
 
