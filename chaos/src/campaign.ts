@@ -15,6 +15,7 @@ import { lookOut } from "./lookout.js";
 import { guaranteesOf, leftovers, probe } from "./probe.js";
 import { Random } from "./random.js";
 import { Registers } from "./register.js";
+import { watchStalls } from "./stalls.js";
 import { type Trial, trialOf, type Violation } from "./trial.js";
 
 export interface Terms {
@@ -35,7 +36,7 @@ export interface Outcome {
 }
 
 const loops = 4;
-type Trait = "forgets" | "losesTokens" | "movesClock" | "endsConnections" | "keepsSessions";
+type Trait = "forgets" | "losesTokens" | "movesClock" | "endsConnections" | "keepsSessions" | "sparesHolds";
 
 /** Workers and a nemesis on one backend for so many seconds, and what the checkers say to it. */
 export async function campaign(terms: Terms): Promise<Outcome> {
@@ -66,6 +67,7 @@ export async function campaign(terms: Terms): Promise<Outcome> {
     return Member.start(brief, registers, record);
   });
   const stopLooking = await lookOut(ground, keys, record);
+  const stopWatching = watchStalls((from, ts) => record({ ts, proc: "nemesis", op: "stall", from }));
   let stuck = 0;
   try {
     const end = now() + terms.seconds * 1_000;
@@ -78,6 +80,7 @@ export async function campaign(terms: Terms): Promise<Outcome> {
   } finally {
     stuck = await crew.leave();
     await stopLooking();
+    stopWatching();
   }
   if (stuck > 0) record({ ts: now(), proc: "crew", op: "end", how: "stuck", why: `${stuck} workers` });
   const after = [...(await probe(ground, keys)), ...(await leftovers(ground))];
@@ -94,6 +97,7 @@ export async function campaign(terms: Terms): Promise<Outcome> {
     movingClock: having("movesClock"),
     cutting: having("endsConnections"),
     keepingSessions: having("keepsSessions"),
+    sparingHolds: having("sparesHolds"),
   };
   const trial = trialOf(readHistory(folder), judgedBy);
   return { trial, violations: [...checkers.flatMap((check) => check(trial)), ...after] };

@@ -15,6 +15,7 @@ const arenas: Readonly<Record<DefectName, Cell>> = {
   "no-exclusion": { nemesis: "none", seconds: 4 },
   "one-token": { nemesis: "holder-paused", seconds: 8 },
   "blind-renewal": { nemesis: "late-then-frozen", seconds: 8 },
+  "hasty-renewal": { nemesis: "answers-slow", seconds: 12 },
   "no-line": { nemesis: "none", seconds: 6 },
   "left-timer": { nemesis: "none", seconds: 3 },
   "left-listener": { nemesis: "none", seconds: 3 },

@@ -1,4 +1,5 @@
 import type { Claim, ClaimRequest, LockProvider, ProviderEntry, ProviderFactory } from "@dlock/core";
+import { setTimeout as sleep } from "node:timers/promises";
 
 interface Defect {
   /** What the backend is asked for instead. */
@@ -11,6 +12,7 @@ export const defectNames = [
   "no-exclusion",
   "one-token",
   "blind-renewal",
+  "hasty-renewal",
   "no-line",
   "eternal-lease",
   "left-timer",
@@ -36,6 +38,15 @@ const defects: Readonly<Record<DefectName, Defect>> = {
   },
   /** Every renewal went well, for nobody asks the backend. */
   "blind-renewal": { claim: () => ({ renew: async () => true }) },
+  /** An answer that takes a third of the ttl counts for nothing, and the next renewal is no faster. */
+  "hasty-renewal": {
+    claim: (claim) => ({
+      renew: async (ttl) => {
+        const late = sleep(ttl / 3, undefined, { ref: false }).then(() => Promise.reject(new Error("too late")));
+        return Promise.race([claim.renew?.(ttl) ?? true, late]);
+      },
+    }),
+  },
   /** Who waits polls, and barges in. */
   "no-line": { request: (request) => ({ ...request, join: false }), claim: () => ({ waitTurn: undefined }) },
   /** The hold of a dead holder goes on and on. */

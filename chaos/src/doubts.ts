@@ -6,6 +6,7 @@ export const checkerNames = [
   "tokens",
   "stale",
   "told",
+  "needless",
   "recovery",
   "afterwards",
   "fairness",

@@ -23,6 +23,8 @@ export type Event =
       readonly waitTimeout: number;
       /** It stands in line by itself; others of one process share a place, which they hand on. */
       readonly alone: boolean;
+      /** It is renewed for as long as it is held. */
+      readonly renews: boolean;
     })
   | (OfHold & { readonly op: "acquire"; readonly phase: "ok"; readonly token: string })
   | (OfHold & { readonly op: "acquire"; readonly phase: "fail" | "info"; readonly why: string })
@@ -30,13 +32,15 @@ export type Event =
   | (OfHold & { readonly op: "wait" })
   /** At `ts` the hold was certain up to `until`. */
   | (OfHold & { readonly op: "claim"; readonly until: number })
-  | (OfHold & { readonly op: "lost"; readonly by: "signal" | "step" })
+  | (OfHold & { readonly op: "lost"; readonly by: "signal" | "step"; readonly why?: string })
   | (OfHold & { readonly op: "release"; readonly phase: "invoke" | "ok" | "info" })
   | (OfHold & { readonly op: "write"; readonly phase: "invoke" | "ok" | "fail"; readonly register: RegisterName })
   /** By the register itself, in the order in which it took them. */
   | (OfHold & { readonly op: "take"; readonly register: RegisterName; readonly token: string })
   /** Somebody from the side saw it hold the lock: it did at some time after `asked`. */
   | (OfHold & { readonly op: "seen"; readonly asked: number })
+  /** The server was asked from the side, by no link, at `asked`, and had answered by `ts`. */
+  | (Line & { readonly op: "look"; readonly asked: number })
   /** The event loop stood still from `from` to `ts`. */
   | (Line & { readonly op: "stall"; readonly from: number })
   /** A failure that was ridden out, a renewal that failed. */

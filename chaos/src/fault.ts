@@ -15,6 +15,8 @@ export interface Fault {
   readonly endsConnections?: true;
   /** While it is in effect, and again when it is over, the sessions of the dead do not age: they end by a leader's clock. */
   readonly keepsSessions?: true;
+  /** No hold that is renewed may be lost to it: whatever is asked is answered well within a ttl. */
+  readonly sparesHolds?: true;
   /** What it does is over at once. */
   readonly brief?: true;
   /** It has to be longer than a hold at times to do its harm, however long that is. */

@@ -9,6 +9,8 @@ export interface Hold {
   readonly mode: LockMode;
   readonly limit: number;
   readonly alone: boolean;
+  /** It is renewed for as long as it is held. */
+  readonly renews: boolean;
   readonly invoked: number;
   /** When it has to give up by itself, if the lock is not to be had; its process may be late to notice. */
   readonly outOfPatience: number;
@@ -25,6 +27,8 @@ export interface Hold {
   certain: number;
   /** What happened first tells when the loss was told. */
   told: number | undefined;
+  /** Why, as it was told. */
+  lossReason: string | undefined;
   gaveUp: number | undefined;
   released: number | undefined;
   /** The end of its process, when that was killed. */
@@ -47,10 +51,10 @@ export function holdsOf(events: readonly Event[]): readonly Hold[] {
 }
 
 function begun(event: Extract<Event, { op: "acquire"; phase: "invoke" }>): Hold {
-  const { hold: id, proc, key, mode, limit, alone, ts: invoked } = event;
+  const { hold: id, proc, key, mode, limit, alone, renews, ts: invoked } = event;
   const outOfPatience = invoked + event.waitTimeout;
   const open = { waits: undefined, resolved: undefined, refused: undefined, token: undefined, granted: undefined };
-  const end = { told: undefined, gaveUp: undefined, released: undefined, died: undefined };
+  const end = { told: undefined, lossReason: undefined, gaveUp: undefined, released: undefined, died: undefined };
   return {
     id,
     proc,
@@ -58,6 +62,7 @@ function begun(event: Extract<Event, { op: "acquire"; phase: "invoke" }>): Hold 
     mode,
     limit,
     alone,
+    renews,
     invoked,
     outOfPatience,
     certain: Number.NEGATIVE_INFINITY,
@@ -72,7 +77,10 @@ function follow(hold: Hold, event: Event): void {
     hold.granted ??= event.ts;
     hold.certain = Math.max(hold.certain, event.until);
   }
-  if (event.op === "lost") hold.told ??= event.ts;
+  if (event.op === "lost") {
+    hold.told ??= event.ts;
+    hold.lossReason ??= event.why;
+  }
   if (event.op === "acquire" && event.phase === "ok") {
     hold.resolved = event.ts;
     hold.token = BigInt(event.token);

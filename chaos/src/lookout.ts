@@ -24,8 +24,11 @@ export async function lookOut(
   };
   const looking = (async () => {
     while (!over) {
+      const asked = now();
       // Whoever is struck by a fault sees nothing.
-      await Promise.allSettled(all.map(look));
+      const looks = await Promise.allSettled(all.map(look));
+      if (looks.every(({ status }) => status === "fulfilled"))
+        record({ ts: now(), proc: "lookout", op: "look", asked });
       await sleep(every);
     }
   })();

@@ -11,6 +11,7 @@ export interface Plan {
   readonly options: AcquireOptions & {
     readonly mode: "exclusive" | "shared";
     readonly limit: number;
+    readonly autoRenew: boolean;
     readonly waitTimeout: number;
   };
   /** ms */

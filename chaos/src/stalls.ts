@@ -1,4 +1,9 @@
-import { now } from "./event.js";
+import { type Event, now } from "./event.js";
+
+export interface Stall {
+  readonly from: number;
+  readonly to: number;
+}
 
 const every = 3;
 const noticed = 7;
@@ -13,4 +18,16 @@ export function watchStalls(tell: (from: number, to: number) => void): () => voi
   }, every);
   timer.unref();
   return () => clearInterval(timer);
+}
+
+/** By the name of the process that stood still. */
+export function stallsOf({ events }: { readonly events: readonly Event[] }): ReadonlyMap<string, readonly Stall[]> {
+  const stalls = new Map<string, Stall[]>();
+  for (const event of events) {
+    if (event.op !== "stall") continue;
+    const known = stalls.get(event.proc) ?? [];
+    stalls.set(event.proc, known);
+    known.push({ from: event.from, to: event.ts });
+  }
+  return stalls;
 }

@@ -27,6 +27,8 @@ export interface Terms {
   readonly cutting: readonly string[];
   /** Names of faults during which the sessions of the dead do not age, and after which they begin anew to. */
   readonly keepingSessions: readonly string[];
+  /** Names of faults to which no hold that is renewed may be lost. */
+  readonly sparingHolds: readonly string[];
 }
 
 export interface Violation {

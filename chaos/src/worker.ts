@@ -69,7 +69,8 @@ class Worker {
   async #attempt(plan: Plan, hold: string): Promise<void> {
     const { key, options, alone } = plan;
     const { mode, limit, waitTimeout } = options;
-    this.#record({ op: "acquire", phase: "invoke", hold, key, mode, limit, waitTimeout, alone });
+    const renews = options.autoRenew;
+    this.#record({ op: "acquire", phase: "invoke", hold, key, mode, limit, waitTimeout, alone, renews });
     let lock: Lock;
     try {
       lock = await this.#locks.acquire(key, {
@@ -83,7 +84,9 @@ class Worker {
       return;
     }
     const { signal } = lock;
-    const told = (): void => this.#record({ op: "lost", by: "signal", hold, key });
+    const told = (): void => {
+      this.#record({ op: "lost", by: "signal", hold, key, why: (signal.reason as Error).message });
+    };
     signal.addEventListener("abort", told);
     this.#record({ op: "acquire", phase: "ok", hold, key, token: String(lock.fencingToken) });
     await this.#section(plan, hold, lock);

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { endings } from "../src/checkers/endings.js";
 import { fairness } from "../src/checkers/fairness.js";
 import { ghosts } from "../src/checkers/ghosts.js";
+import { needless } from "../src/checkers/needless.js";
 import { overlap } from "../src/checkers/overlap.js";
 import { recovery } from "../src/checkers/recovery.js";
 import { stale, staleWrites } from "../src/checkers/stale.js";
@@ -15,7 +16,7 @@ const second = { hold: "b1", token: 2, from: 300, until: 700 };
 
 /** The beginning of an attempt by a1, as a line of a story. */
 function asks(at: number, waitTimeout: number): Line {
-  const terms = { key: "k", mode: "exclusive", limit: 1, alone: true } as const;
+  const terms = { key: "k", mode: "exclusive", limit: 1, alone: true, renews: true } as const;
   return [at, "a", { op: "acquire", phase: "invoke", hold: "a1", waitTimeout, ...terms }];
 }
 
@@ -188,6 +189,56 @@ describe("a loss", () => {
   });
 });
 
+describe("a needless loss", () => {
+  const lost = { hold: "a1", token: 1, from: 5_000, until: 5_300, told: 5_396 };
+  const look = (asked: number, ts: number) => story([ts, "lookout", { op: "look", asked }]);
+  const looked = look(5_200, 5_210);
+  const judge = (events: ReturnType<typeof story>, terms: Parameters<typeof trial>[1] = {}) =>
+    needless(trial(events, { sparingHolds: ["answers-slow"], ...terms }));
+
+  test("is that of a hold that was renewed, and nothing happened", () => {
+    expect(judge([...stay(lost), ...looked])).toMatchObject([{ holds: ["a1"], announced: false }]);
+    expect(judge([...stay({ ...lost, renews: false }), ...looked])).toEqual([]);
+  });
+
+  test("is that of a hold that was lost before it could be used", () => {
+    const terms = { key: "k", mode: "exclusive", limit: 1, alone: true, renews: true, waitTimeout: 0 } as const;
+    const unused = story(
+      [5_000, "a", { op: "acquire", phase: "invoke", hold: "a1", ...terms }],
+      [5_394, "a", { op: "acquire", phase: "ok", hold: "a1", key: "k", token: "1" }],
+      [5_396, "a", { op: "lost", by: "step", hold: "a1", key: "k" }],
+    );
+    expect(judge([...unused, ...looked])).toHaveLength(1);
+  });
+
+  test("is none near a fault, unless that one spares holds", () => {
+    const events = [...stay(lost), ...looked];
+    expect(judge([...events, ...fault("link-frozen", 5_100, 5_200)])).toEqual([]);
+    expect(judge([...events, ...fault("link-frozen", 3_900, 4_000)])).toEqual([]);
+    expect(judge([...events, ...fault("link-frozen", 3_800, 3_900)])).toHaveLength(1);
+    expect(judge([...events, ...fault("answers-slow", 4_900, 5_500)])).toHaveLength(1);
+    expect(judge([...events, ...fault("answers-slow", 4_900, 5_500), ...fault("x", 5_300, 5_310, 2)])).toEqual([]);
+  });
+
+  test("is none where its process, the links or the server stood still for more than a tenth of the ttl, or nobody knows", () => {
+    const stall = (proc: string, ms: number) => story([5_300 + ms, proc, { op: "stall", from: 5_300 }]);
+    const events = stay(lost);
+    for (const proc of ["a", "nemesis"]) {
+      expect(judge([...events, ...looked, ...stall(proc, 20)])).toHaveLength(1);
+      expect(judge([...events, ...looked, ...stall(proc, 40)])).toEqual([]);
+    }
+    expect(judge([...events, ...looked, ...stall("b", 40)])).toHaveLength(1);
+    expect(judge([...events, ...look(5_200, 5_241)])).toEqual([]);
+    expect(judge(events)).toEqual([]);
+    expect(judge([...events, ...look(4_500, 4_510)])).toEqual([]);
+  });
+
+  test("is not asked for where sessions and connections keep locks alive", () => {
+    const guarantees = { order: "none", fencing: "always", alive: "session" } as const;
+    expect(judge([...stay(lost), ...looked], { guarantees })).toEqual([]);
+  });
+});
+
 describe("recovery", () => {
   const waits = story([
     90,
@@ -201,6 +252,7 @@ describe("recovery", () => {
       limit: 1,
       waitTimeout: 10_000,
       alone: true,
+      renews: true,
     },
   ]);
 

@@ -23,6 +23,7 @@ interface Stay {
   readonly told?: number;
   readonly mode?: "exclusive" | "shared";
   readonly limit?: number;
+  readonly renews?: boolean;
 }
 
 /** One hold from its attempt to its end; its process is the first letter of its name. */
@@ -35,11 +36,12 @@ export function stay({
   told,
   mode = "exclusive",
   limit = 1,
+  renews = true,
 }: Stay): readonly Event[] {
   const proc = hold.slice(0, 1);
   return [
     ...story(
-      [from - 2, proc, { op: "acquire", phase: "invoke", hold, key, mode, limit, waitTimeout: 10_000, alone: true }],
+      [from - 2, proc, { op: "acquire", phase: "invoke", hold, key, mode, limit, waitTimeout: 10_000, alone: true, renews }],
       [from - 1, proc, { op: "acquire", phase: "ok", hold, key, token: String(token) }],
       [from, proc, { op: "claim", hold, key, until }],
     ),
@@ -66,6 +68,7 @@ export function trial(events: readonly Event[], terms: Partial<Terms> = {}): Tri
     movingClock: [],
     cutting: [],
     keepingSessions: [],
+    sparingHolds: [],
     ...terms,
   });
 }

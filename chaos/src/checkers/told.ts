@@ -1,13 +1,9 @@
 import { byKey, conflict, type Held } from "../hold.js";
+import { type Stall, stallsOf } from "../stalls.js";
 import { mayBeForgotten, type Trial, type Violation, wasCutOff } from "../trial.js";
 
 /** ms by which two timers of one turn of the event loop may be apart, and a stall may be too short to be noticed. */
 const turn = 10;
-
-interface Stall {
-  readonly from: number;
-  readonly to: number;
-}
 
 /** Losses that were told after the next holder was granted the lock, although the event loop of the loser ran. */
 export function told(trial: Trial): readonly Violation[] {
@@ -41,17 +37,6 @@ function dueBy(stalls: readonly Stall[], granted: number): number {
   let due = granted;
   for (const { from, to } of stalls) if (from <= due && to >= due - turn) due = Math.max(due, to + turn);
   return due;
-}
-
-function stallsOf({ events }: Trial): ReadonlyMap<string, readonly Stall[]> {
-  const stalls = new Map<string, Stall[]>();
-  for (const event of events) {
-    if (event.op !== "stall") continue;
-    const known = stalls.get(event.proc) ?? [];
-    stalls.set(event.proc, known);
-    known.push({ from: event.from, to: event.ts });
-  }
-  return stalls;
 }
 
 function late(trial: Trial, loser: Held, next: Held): Violation {

@@ -43,6 +43,20 @@ const lateThenFrozen: Fault = {
   },
 };
 
+/** Answers take more than a third of a ttl, and less than half of it: one renewal after the other is in time, though barely. */
+const answersSlow: Fault = {
+  name: "answers-slow",
+  sparesHolds: true,
+  async strike({ ground, random }) {
+    const ways = random.chance(0.5) ? ground.ways : [random.pick(ground.ways)];
+    const before = touchedOf(ways);
+    for (const way of ways) way.delay(random.between(0.35, 0.38) * ground.ttl, "replies");
+    // Whoever is granted a lock now has to renew it more than once.
+    await sleep(3 * ground.ttl);
+    return async () => healed(ways, before);
+  },
+};
+
 export const linkFaults: readonly Fault[] = [
   link("link-cut", (way) => way.cut(), { endsConnections: true }),
   link("link-frozen", (way) => way.freeze()),
@@ -51,5 +65,6 @@ export const linkFaults: readonly Fault[] = [
   link("replies-dropped", (way) => way.dropReplies()),
   link("reply-truncated", (way) => way.truncate(), { endsConnections: true }),
   lateThenFrozen,
+  answersSlow,
   link("link-slow", (way) => way.delay(delay)),
 ];
