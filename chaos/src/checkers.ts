@@ -10,4 +10,14 @@ import { tokens } from "./checkers/tokens.js";
 import type { Checker } from "./trial.js";
 
 /** All that look at a history; what is left over afterwards is looked for in the store. */
-export const checkers: readonly Checker[] = [overlap, tokens, stale, told, needless, recovery, fairness, ghosts, endings];
+export const checkers: readonly Checker[] = [
+  overlap,
+  tokens,
+  stale,
+  told,
+  needless,
+  recovery,
+  fairness,
+  ghosts,
+  endings,
+];

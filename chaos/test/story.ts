@@ -41,7 +41,11 @@ export function stay({
   const proc = hold.slice(0, 1);
   return [
     ...story(
-      [from - 2, proc, { op: "acquire", phase: "invoke", hold, key, mode, limit, waitTimeout: 10_000, alone: true, renews }],
+      [
+        from - 2,
+        proc,
+        { op: "acquire", phase: "invoke", hold, key, mode, limit, waitTimeout: 10_000, alone: true, renews },
+      ],
       [from - 1, proc, { op: "acquire", phase: "ok", hold, key, token: String(token) }],
       [from, proc, { op: "claim", hold, key, until }],
     ),

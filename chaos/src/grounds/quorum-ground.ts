@@ -2,11 +2,14 @@ import { startRedisQuorum } from "@dlock/testbed";
 import { serverFaults } from "../faults/server-faults.js";
 import type { Fault } from "../fault.js";
 import type { Ground } from "../ground.js";
+import { selectDenied } from "../faults/select-denied.js";
+import { application } from "./redis-application.js";
 import { redisResidue } from "./redis-residue.js";
 
 /** Three servers that know nothing of each other. */
 export async function quorumGround(workers: number): Promise<Ground> {
-  const group = await startRedisQuorum(3);
+  const group = await startRedisQuorum(3, application.config);
+  const clients = group.nodes.map(({ client }) => client);
   const ways = await Promise.all(Array.from({ length: workers }, () => group.link()));
   let next = 0;
   // One after the other: no more than one is gone at a time.
@@ -22,17 +25,21 @@ export async function quorumGround(workers: number): Promise<Ground> {
     },
   };
   const url = (addresses: readonly { readonly host: string; readonly port: number }[]): string =>
-    `redis+quorum://${addresses.map(({ host, port }) => `${host}:${port}`).join(",")}`;
+    application.url(`redis+quorum://${addresses.map(({ host, port }) => `${host}:${port}`).join(",")}`);
   return {
     name: "redis-quorum",
     entries: ways.map(({ addresses }) => ({ url: url(addresses) })),
     ways,
-    side: { url: group.url },
+    side: { url: `${group.url}/${application.database}` },
     ttl: 600,
     recovery: 6_000,
     deadWaiter: 0,
-    faults: [...serverFaults(() => one().server, { loses: "holds" }), majorityPaused],
-    residue: () => redisResidue(group.nodes.map(({ client }) => client)),
+    faults: [
+      ...serverFaults(() => one().server, { loses: "holds" }),
+      majorityPaused,
+      selectDenied(clients, application.user),
+    ],
+    residue: () => redisResidue(clients, application.databases),
     stop: async () => {
       await group.stop();
       await Promise.all(ways.map((way) => way.close()));

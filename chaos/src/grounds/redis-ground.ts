@@ -3,11 +3,13 @@ import { clockFaults } from "../faults/clock-faults.js";
 import { serverFaults } from "../faults/server-faults.js";
 import type { Fault } from "../fault.js";
 import type { Ground } from "../ground.js";
-import { isFence, redisResidue } from "./redis-residue.js";
+import { selectDenied } from "../faults/select-denied.js";
+import { application } from "./redis-application.js";
+import { locksIn, redisResidue } from "./redis-residue.js";
 
 /** One server. */
 export async function redisGround(workers: number): Promise<Ground> {
-  const redis = await startRedis({}, { clock: true });
+  const redis = await startRedis(application.config, { clock: true });
   const links = await Promise.all(Array.from({ length: workers }, () => redis.link()));
   const flushed: Fault = {
     name: "flushall",
@@ -15,7 +17,7 @@ export async function redisGround(workers: number): Promise<Ground> {
     losesTokens: true,
     brief: true,
     async strike() {
-      const holds = (await redis.client.keys("*")).filter((key) => !isFence(key)).length;
+      const holds = (await locksIn(redis.client, application.databases)).length;
       await redis.client.flushall();
       return async () => holds > 0;
     },
@@ -38,9 +40,9 @@ export async function redisGround(workers: number): Promise<Ground> {
   };
   return {
     name: "redis",
-    entries: links.map(({ url }) => ({ url })),
+    entries: links.map(({ url }) => ({ url: application.url(url) })),
     ways: links,
-    side: { url: redis.url },
+    side: { url: `${redis.url}/${application.database}` },
     ttl: 400,
     recovery: 4_000,
     deadWaiter: 1_600,
@@ -48,9 +50,10 @@ export async function redisGround(workers: number): Promise<Ground> {
       ...serverFaults(() => redis.server, { loses: "holds" }),
       flushed,
       full,
+      selectDenied([redis.client], application.user),
       ...clockFaults({ server: redis.server, shows }),
     ],
-    residue: () => redisResidue([redis.client]),
+    residue: () => redisResidue([redis.client], application.databases),
     stop: () => redis.stop(),
   };
 }

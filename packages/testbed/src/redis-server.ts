@@ -5,8 +5,8 @@ import type { Extras } from "./engine.js";
 import { loopback } from "./port.js";
 import { Server } from "./server.js";
 
-/** Directives, as in redis.conf. */
-export type RedisConfig = Readonly<Record<string, string>>;
+/** Directives, as in redis.conf; of several words where there are several. */
+export type RedisConfig = Readonly<Record<string, string | readonly string[]>>;
 
 const defaults: RedisConfig = {
   bind: loopback,
@@ -27,7 +27,7 @@ export async function startRedisServer(
 ): Promise<Server> {
   const redis = software("redis");
   const directives = { ...(role === "data" ? defaults : { bind: loopback }), ...config, port: String(port) };
-  const args = Object.entries(directives).flatMap(([name, value]) => [`--${name}`, value]);
+  const args = Object.entries(directives).flatMap(([name, value]) => [`--${name}`, ...[value].flat()]);
   const program =
     role === "data"
       ? { software: redis, args, clock }
