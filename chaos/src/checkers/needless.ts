@@ -27,11 +27,11 @@ function inTime(trial: Trial): (hold: Hold, told: number) => boolean {
   const stalls = stallsOf(trial);
   const looks = events.flatMap((event) => (event.op === "look" ? [{ from: event.asked, to: event.ts }] : []));
   return ({ proc }, told) => {
-    const near = ({ from, to }: Stall): boolean => from <= told && to >= told - 2 * ttl;
-    const stood = [proc, "nemesis"].flatMap((one) => stalls.get(one) ?? []).filter(near);
-    const asked = looks.filter(near).map(lengthOf);
-    const lost = stood.map(lengthOf).reduce((sum, length) => sum + length, 0) + Math.max(...asked);
-    return asked.length > 0 && lost <= ttl * pardoned;
+    const longest = (stood: readonly Stall[] = []): number =>
+      Math.max(0, ...stood.filter(({ from, to }) => from <= told && to >= told - 2 * ttl).map(lengthOf));
+    const asked = longest(looks);
+    // A request and its answer are held up by each of them, and as a rule no more than once.
+    return asked > 0 && longest(stalls.get(proc)) + longest(stalls.get("nemesis")) + asked <= ttl * pardoned;
   };
 }
 

@@ -1,13 +1,15 @@
 import { type StartedDatabase, startMariadb, startMysql, startPgbouncer, startPostgres } from "@dlock/testbed";
 import { clockFaults, idleClockFaults } from "../faults/clock-faults.js";
 import { serverFaults } from "../faults/server-faults.js";
+import { changeFaults, zoneChanged } from "../faults/zone-faults.js";
 import type { Fault } from "../fault.js";
 import type { Ground, OpenGround } from "../ground.js";
+import { ChangingZone } from "./changing-zone.js";
 import { Keeper } from "./keeper.js";
 import { sqlResidue } from "./sql-residue.js";
 
 interface Software {
-  readonly start: () => Promise<StartedDatabase>;
+  readonly start: (zone?: string) => Promise<StartedDatabase>;
   /** What its clock shows, as `ms`. */
   readonly clock: string;
   /** The same, in µs as in our tables. */
@@ -16,9 +18,10 @@ interface Software {
   readonly tables: string;
 }
 
+const micros = "timestampdiff(microsecond, '1970-01-01', utc_timestamp(6))";
 const mysql = {
-  micros: "timestampdiff(microsecond, '1970-01-01', utc_timestamp(6))",
-  clock: "select cast(unix_timestamp(sysdate(6)) * 1000 as double) as ms",
+  micros,
+  clock: `select cast(${micros} / 1000 as double) as ms`,
   tables: "select table_name as name from information_schema.tables where table_name like 'dlock%'",
 };
 const software: Readonly<Record<"postgres" | "mariadb" | "mysql", Software>> = {
@@ -28,8 +31,8 @@ const software: Readonly<Record<"postgres" | "mariadb" | "mysql", Software>> = {
     micros: "cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)",
     tables: "select tablename as name from pg_tables where tablename like 'dlock%'",
   },
-  mariadb: { start: () => startMariadb({ "max-connections": "200" }, { clock: true }), ...mysql },
-  mysql: { start: () => startMysql({ "max-connections": "200" }, { clock: true }), ...mysql },
+  mariadb: { start: (zone) => startMariadb({ "max-connections": "200" }, { clock: true, zone }), ...mysql },
+  mysql: { start: (zone) => startMysql({ "max-connections": "200" }, { clock: true, zone }), ...mysql },
 };
 
 /** One server, and a strategy; `pooled`: by a pgbouncer, which hands out its sessions for a transaction each. */
@@ -40,7 +43,9 @@ export function databaseGround(
 ): OpenGround {
   const { start, clock, micros, tables } = software[name];
   return async (workers: number): Promise<Ground> => {
-    const database = await start();
+    // PostgreSQL counts in UTC whatever the zone.
+    const zone = name === "postgres" ? undefined : new ChangingZone();
+    const database = await start(zone?.name);
     // A server that was away is asked again at once, and not after 15 seconds.
     const pooler = pooled ? await startPgbouncer(database, { server_login_retry: "0.1" }) : undefined;
     const keeper = pooler && new Keeper(pooler.server, "pgbouncer");
@@ -80,6 +85,11 @@ export function databaseGround(
         : name === "postgres"
           ? []
           : idleClockFaults(database.server, async () => ({ server: database.server, shows }));
+    // In a container there is neither a clock that can be moved nor our zone.
+    const zoned =
+      zone && strategy === "version"
+        ? [...(database.server.clock ? changeFaults({ database, tables, clock }, zone) : []), zoneChanged(database)]
+        : [];
     const poolerFaults = pooler ? serverFaults(() => pooler.server, { what: "pooler" }) : [];
     // So MySQL and MariaDB count the silence after which they end a connection, and its locks.
     const inSeconds = name !== "postgres" && strategy !== "version";
@@ -106,6 +116,7 @@ export function databaseGround(
         terminated,
         ...(strategy === "version" ? [emptied] : []),
         ...clocked,
+        ...zoned,
       ],
       residue: async () => [
         ...(await (pooler ? clients : sessions)()),
@@ -115,6 +126,7 @@ export function databaseGround(
         await keeper?.stop();
         await pooler?.stop();
         await database.stop();
+        zone?.remove();
       },
     };
   };
