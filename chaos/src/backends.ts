@@ -3,6 +3,7 @@ import { clusterGround } from "./grounds/cluster-ground.js";
 import { databaseGround } from "./grounds/database-ground.js";
 import { quorumGround } from "./grounds/quorum-ground.js";
 import { redisGround } from "./grounds/redis-ground.js";
+import { rolesGround, searchPathGround } from "./grounds/search-path-grounds.js";
 import { sentinelGround } from "./grounds/sentinel-ground.js";
 import { sqliteGround } from "./grounds/sqlite-ground.js";
 import { zookeeperGround } from "./grounds/zookeeper-ground.js";
@@ -21,6 +22,8 @@ export const backends: Readonly<Record<string, OpenGround>> = {
   "postgres-for-update": databaseGround("postgres", "for-update"),
   "postgres-advisory": databaseGround("postgres", "advisory"),
   "postgres-pgbouncer": databaseGround("postgres", "version", { pooled: true }),
+  "postgres-roles": rolesGround,
+  "postgres-search-path": searchPathGround,
   mariadb: databaseGround("mariadb", "version"),
   "mariadb-for-update": databaseGround("mariadb", "for-update"),
   "mariadb-advisory": databaseGround("mariadb", "advisory"),

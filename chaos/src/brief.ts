@@ -1,11 +1,11 @@
-import type { ProviderEntry } from "@dlock/core";
 import type { DefectName } from "./defect.js";
+import type { Entry } from "./entry.js";
 
 /** What a worker process is told at its start. */
 export interface Brief {
   readonly proc: string;
-  /** Where the locks are, for `createLocks`. */
-  readonly entry: ProviderEntry;
+  /** Where the locks are. */
+  readonly entry: Entry;
   readonly folder: string;
   readonly seed: number;
   readonly keys: Keys;

@@ -1,5 +1,6 @@
-import type { Claim, ClaimRequest, LockProvider, ProviderEntry, ProviderFactory } from "@dlock/core";
+import type { Claim, ClaimRequest, LockProvider, ProviderFactory } from "@dlock/core";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Entry } from "./entry.js";
 
 interface Defect {
   /** What the backend is asked for instead. */
@@ -89,7 +90,8 @@ export function breakOn(provider: LockProvider, name: DefectName): LockProvider 
 }
 
 /** What `createLocks` would open, as a provider that can be broken. */
-export async function openBroken(entry: ProviderEntry): Promise<LockProvider> {
+export async function openBroken(entry: Entry): Promise<LockProvider> {
+  if (entry.url === undefined) throw new Error("what is broken on purpose is opened by a URL");
   const scheme = /^[a-z]+/.exec(entry.url)?.[0] ?? "";
   const adapter = scheme.startsWith("redis") ? "redis" : scheme === "zookeeper" ? "zookeeper" : "sql";
   const { createProvider } = (await import(`@dlock/${adapter}`)) as { readonly createProvider: ProviderFactory };

@@ -1,5 +1,5 @@
-import type { ProviderEntry } from "@dlock/core";
 import type { Link } from "@dlock/testbed";
+import type { Entry } from "./entry.js";
 import type { Fault } from "./fault.js";
 
 /** Links to one server or several, disturbed together. */
@@ -8,12 +8,12 @@ export type Way = Omit<Link, "port">;
 /** Servers to work on, and what can happen to them. */
 export interface Ground {
   readonly name: string;
-  /** Where the locks are, for `createLocks`: for each worker, by its own way. */
-  readonly entries: readonly ProviderEntry[];
+  /** Where the locks are, for each worker, by its own way. */
+  readonly entries: readonly Entry[];
   /** The ways of the workers, in the same order; none where there is no network. */
   readonly ways: readonly Way[];
   /** Where the locks are, by no link. */
-  readonly side: ProviderEntry;
+  readonly side: Entry;
   /** ms of every hold. */
   readonly ttl: number;
   /** ms in which holds and faults are measured; default: the ttl. */

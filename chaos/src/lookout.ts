@@ -1,6 +1,6 @@
-import { createLocks } from "@dlock/core";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Keys } from "./brief.js";
+import { openLocks } from "./entry.js";
 import { type Event, now } from "./event.js";
 import type { Ground } from "./ground.js";
 
@@ -12,7 +12,7 @@ export async function lookOut(
   keys: Keys,
   record: (event: Event) => void,
 ): Promise<() => Promise<void>> {
-  const locks = await createLocks(ground.side, { backendTimeout: 1_000 });
+  const { locks, close } = await openLocks(ground.side, { backendTimeout: 1_000 });
   const all = [...keys.exclusive, ...keys.shared, ...keys.limited];
   let over = false;
   const look = async (key: string): Promise<void> => {
@@ -35,6 +35,6 @@ export async function lookOut(
   return async () => {
     over = true;
     await looking;
-    await locks.close();
+    await close();
   };
 }

@@ -1,20 +1,21 @@
-import { createLocks, type Guarantees } from "@dlock/core";
+import type { Guarantees } from "@dlock/core";
 import { type Keys, limit } from "./brief.js";
+import { openLocks } from "./entry.js";
 import { now } from "./event.js";
 import type { Ground } from "./ground.js";
 import type { Violation } from "./trial.js";
 
 /** What the backend promises. */
 export async function guaranteesOf(ground: Ground): Promise<Guarantees> {
-  const locks = await createLocks(ground.side);
+  const { locks, close } = await openLocks(ground.side);
   const { guarantees } = locks;
-  await locks.close();
+  await close();
   return guarantees;
 }
 
 /** When everybody has gone: takes every key once, by itself; those that cannot be had. */
 export async function probe(ground: Ground, keys: Keys): Promise<readonly Violation[]> {
-  const locks = await createLocks(ground.side);
+  const { locks, close } = await openLocks(ground.side);
   try {
     const all = [...keys.exclusive, ...keys.shared, ...keys.limited];
     const looks = all.map(async (key): Promise<readonly Violation[]> => {
@@ -31,7 +32,7 @@ export async function probe(ground: Ground, keys: Keys): Promise<readonly Violat
     });
     return (await Promise.all(looks)).flat();
   } finally {
-    await locks.close();
+    await close();
   }
 }
 

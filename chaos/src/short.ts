@@ -12,6 +12,8 @@ export const shortCells: Readonly<Record<string, readonly Cell[]>> = {
     { nemesis: "replies-frozen,holder-paused", seconds: 16 },
     { nemesis: "late-then-frozen", seconds: 16 },
     { nemesis: "killed-unheard", seconds: 16 },
+    { nemesis: "select-denied", seconds: 8 },
+    { nemesis: "answers-slow", seconds: 12 },
     { nemesis: "all", seconds: 16 },
   ],
   zookeeper: [
@@ -27,7 +29,12 @@ export const shortCells: Readonly<Record<string, readonly Cell[]>> = {
   "postgres-for-update": [{ nemesis: "all", seconds: 16 }],
   "postgres-advisory": [{ nemesis: "all", seconds: 16 }],
   "postgres-pgbouncer": [{ nemesis: "all", seconds: 14 }],
-  mariadb: [{ nemesis: "all", seconds: 20 }],
+  "postgres-roles": [{ nemesis: "none", seconds: 6 }],
+  "postgres-search-path": [{ nemesis: "search-path-set", seconds: 8 }],
+  mariadb: [
+    { nemesis: "summer-time-ends,summer-time-begins", seconds: 14 },
+    { nemesis: "all", seconds: 20 },
+  ],
   "mariadb-for-update": [{ nemesis: "all", seconds: 14 }],
   "mariadb-advisory": [{ nemesis: "all", seconds: 14 }],
   sqlite: [{ nemesis: "all", seconds: 12 }],

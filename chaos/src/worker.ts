@@ -1,8 +1,9 @@
-import { createLocks, LockBackendError, type Lock, type Locks, type LockProvider } from "@dlock/core";
+import { LockBackendError, type Lock, type Locks, type LockProvider } from "@dlock/core";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Blow, Brief, Order, Report } from "./brief.js";
 import { certainty } from "./certainty.js";
 import { breakOn, openBroken } from "./defect.js";
+import { openLocks } from "./entry.js";
 import { type Event, now, type RegisterName } from "./event.js";
 import { History } from "./history.js";
 import { Listeners } from "./listeners.js";
@@ -175,12 +176,11 @@ async function main(): Promise<void> {
   const end = new AbortController();
   const listeners = await Listeners.of(end.signal);
   const broken: LockProvider | undefined = brief.defect && breakOn(await openBroken(brief.entry), brief.defect);
-  const locks = await createLocks(broken ?? brief.entry);
+  const { locks, close } = await openLocks(brief.entry, {}, broken);
   worker = new Worker(brief, history, locks, end.signal);
   say({ report: "ready" });
   await worker.work();
-  await locks.close();
-  await broken?.close?.();
+  await close();
   const left = listeners.left();
   if (left !== undefined) history.record({ ts: now(), proc: brief.proc, op: "end", how: "heard", why: left });
   say({ report: "left" });

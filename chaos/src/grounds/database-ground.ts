@@ -1,5 +1,6 @@
 import { type StartedDatabase, startMariadb, startMysql, startPgbouncer, startPostgres } from "@dlock/testbed";
 import { clockFaults, idleClockFaults } from "../faults/clock-faults.js";
+import { searchPathSet } from "../faults/search-path-set.js";
 import { serverFaults } from "../faults/server-faults.js";
 import { changeFaults, zoneChanged } from "../faults/zone-faults.js";
 import type { Fault } from "../fault.js";
@@ -29,7 +30,7 @@ const software: Readonly<Record<"postgres" | "mariadb" | "mysql", Software>> = {
     start: () => startPostgres({ max_connections: "200" }, { clock: true }),
     clock: "select cast(extract(epoch from clock_timestamp()) * 1000 as float8) as ms",
     micros: "cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)",
-    tables: "select tablename as name from pg_tables where tablename like 'dlock%'",
+    tables: "select schemaname || '.' || tablename as name from pg_tables where tablename like 'dlock%'",
   },
   mariadb: { start: (zone) => startMariadb({ "max-connections": "200" }, { clock: true, zone }), ...mysql },
   mysql: { start: (zone) => startMysql({ "max-connections": "200" }, { clock: true, zone }), ...mysql },
@@ -90,6 +91,7 @@ export function databaseGround(
       zone && strategy === "version"
         ? [...(database.server.clock ? changeFaults({ database, tables, clock }, zone) : []), zoneChanged(database)]
         : [];
+    const pathSet = pooler ? [searchPathSet(pooler.url, database)] : [];
     const poolerFaults = pooler ? serverFaults(() => pooler.server, { what: "pooler" }) : [];
     // So MySQL and MariaDB count the silence after which they end a connection, and its locks.
     const inSeconds = name !== "postgres" && strategy !== "version";
@@ -117,6 +119,7 @@ export function databaseGround(
         ...(strategy === "version" ? [emptied] : []),
         ...clocked,
         ...zoned,
+        ...pathSet,
       ],
       residue: async () => [
         ...(await (pooler ? clients : sessions)()),
