@@ -35,6 +35,6 @@ export async function locksIn(server: Pick<Side, "eval">, databases: readonly nu
 }
 
 /** They stay. */
-export function isFence(key: string): boolean {
+function isFence(key: string): boolean {
   return key.endsWith("}\0dlock:fence");
 }
