@@ -8,7 +8,7 @@ import { sentinelGround } from "./grounds/sentinel-ground.js";
 import { sqliteGround } from "./grounds/sqlite-ground.js";
 import { zookeeperGround } from "./grounds/zookeeper-ground.js";
 import type { Fault } from "./fault.js";
-import { linkFaults } from "./faults/link-faults.js";
+import { linkFaultsOn } from "./faults/link-faults.js";
 import { processFaults, unheard } from "./faults/process-faults.js";
 import { twoAtOnce } from "./faults/together.js";
 import type { Ground, OpenGround } from "./ground.js";
@@ -35,6 +35,6 @@ export const backends: Readonly<Record<string, OpenGround>> = {
 
 /** All that can happen there. */
 export function faultsOn(ground: Ground): readonly Fault[] {
-  const near = [...processFaults, ...(ground.ways.length > 0 ? [unheard, ...linkFaults] : [])];
+  const near = [...processFaults, ...(ground.ways.length > 0 ? [unheard, ...linkFaultsOn(ground)] : [])];
   return [...near, ...ground.faults, ...twoAtOnce(near, ground.faults)];
 }

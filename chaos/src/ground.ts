@@ -22,6 +22,8 @@ export interface Ground {
   readonly recovery: number;
   /** ms for which a dead waiter may hold up the line. */
   readonly deadWaiter: number;
+  /** Requests wait for one of a few connections, each of which serves one at a time. */
+  readonly queues?: true;
   /** Of this backend; those of processes and links are everybody's. */
   readonly faults: readonly Fault[];
   /** Resolves when the servers serve. */

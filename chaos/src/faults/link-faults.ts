@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Fault } from "../fault.js";
-import type { Way } from "../ground.js";
+import type { Ground, Way } from "../ground.js";
 
 const delay = 60;
 
@@ -44,9 +44,10 @@ const lateThenFrozen: Fault = {
 };
 
 /** Answers take more than a third of a ttl, and less than half of it: one renewal after the other is in time, though barely. */
-const answersSlow: Fault = {
+const answersSlow = ({ queues }: Ground): Fault => ({
   name: "answers-slow",
-  sparesHolds: true,
+  // A renewal that has to wait until somebody else is answered is late, and nobody can help it.
+  ...(queues ? {} : { sparesHolds: true }),
   async strike({ ground, random }) {
     const ways = random.chance(0.5) ? ground.ways : [random.pick(ground.ways)];
     const before = touchedOf(ways);
@@ -55,9 +56,10 @@ const answersSlow: Fault = {
     await sleep(3 * ground.ttl);
     return async () => healed(ways, before);
   },
-};
+});
 
-export const linkFaults: readonly Fault[] = [
+/** To the links of the workers. */
+export const linkFaultsOn = (ground: Ground): readonly Fault[] => [
   link("link-cut", (way) => way.cut(), { endsConnections: true }),
   link("link-frozen", (way) => way.freeze()),
   link("requests-frozen", (way) => way.freeze("requests")),
@@ -65,6 +67,6 @@ export const linkFaults: readonly Fault[] = [
   link("replies-dropped", (way) => way.dropReplies()),
   link("reply-truncated", (way) => way.truncate(), { endsConnections: true }),
   lateThenFrozen,
-  answersSlow,
+  answersSlow(ground),
   link("link-slow", (way) => way.delay(delay)),
 ];

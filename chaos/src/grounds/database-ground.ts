@@ -107,6 +107,7 @@ export function databaseGround(
       name: [name, ...(strategy === "version" ? [] : [strategy]), ...(pooled ? ["pgbouncer"] : [])].join("-"),
       entries: links.map(({ url }) => entry(url)),
       ways: links,
+      queues: true,
       side: entry(database.url),
       ttl: inSeconds ? 1_000 : 600,
       recovery: 6_000,
