@@ -86,6 +86,53 @@ const lines = [
     backend: "zookeeper",
     nemesis: "follower-cut-off",
   },
+  {
+    name: "refusal to select a database",
+    file: "packages/redis/dist/greeting.js",
+    edits: [["        refuse(database, error);", ""]],
+    backend: "redis",
+    nemesis: "select-denied",
+  },
+  {
+    name: "schema in front of each table",
+    file: "packages/sql/dist/in-schema.js",
+    edits: [['(schema === undefined ? "" : `${schema}.`)', '""']],
+    backend: "postgres-search-path",
+    nemesis: "search-path-set",
+  },
+  {
+    name: "no table by the name of a role",
+    file: "packages/sql/dist/search-path.js",
+    // With a second look that finds the table of another role, which would refuse to go on.
+    edits: [
+      [
+        "path.filter((name) => name !== userEntry &&",
+        "path.map((name) => (name === userEntry ? roles[0] : name)).filter((name) =>",
+      ],
+      ["if (having.length > 0)", "if (false)"],
+    ],
+    backend: "postgres-roles",
+    nemesis: "none",
+  },
+  {
+    name: "no local time",
+    file: "packages/sql/dist/session.js",
+    edits: [['export const utc = "+00:00";', 'export const utc = "SYSTEM";']],
+    backend: "mariadb",
+    nemesis: "summer-time-ends,summer-time-begins",
+  },
+  {
+    name: "what a late answer proves",
+    file: "packages/core/dist/tenure.js",
+    edits: [
+      [
+        "            if (this.ended)\n                return;\n            this.#acknowledge",
+        "            if (this.ended || late)\n                return;\n            this.#acknowledge",
+      ],
+    ],
+    backend: "redis",
+    nemesis: "answers-slow",
+  },
 ];
 
 /** What the checkers found that no guarantee announces, by checker. */
