@@ -5,7 +5,7 @@ import knex from "knex";
 /** Where locks are: as a configuration names it, or where a knex of the application leads. */
 export type Entry = ProviderEntry | LentKnex;
 
-export interface LentKnex {
+interface LentKnex {
   readonly url?: undefined;
   readonly knex: { readonly connection: string; readonly searchPath: string };
 }
