@@ -29,6 +29,7 @@ export const serverDefects: Readonly<Record<string, Broken>> = {
       "the holder trusts it for longer": ["loss/told-first", "loss/cut", "leader/vanished"],
       "also one that is left to time": ["expire/ends", "once/one-a-tick", "once/next-tick"],
     },
+    sometimes: { "an answer takes half of what there is": ["renewal/late-answer"] },
   },
   "does not restart the lease at a renewal": {
     harness: over(holds.RenewsWithoutRestarting),

@@ -12,19 +12,28 @@ export class Pool {
   readonly #connector: Connector;
   readonly #size: number;
   readonly #terms: SessionTerms;
+  readonly #prepare: (opened: Opened) => Promise<unknown>;
   readonly #idle: Opened[] = [];
   readonly #line = new Set<AbortController>();
   /** Lent to statements that are not answered in time. As many others may be opened for them as the pool has. */
   readonly #slow = new Set<Opened>();
+  readonly #preparing = new WeakMap<Opened, Promise<unknown>>();
   /** Opened or being opened. */
   #count = 0;
   /** Being opened. */
   #coming = 0;
 
-  constructor(connector: Connector, size: number, terms: SessionTerms = {}) {
+  /** `prepare`: what each new connection does before all else. Must not reject. */
+  constructor(
+    connector: Connector,
+    size: number,
+    terms: SessionTerms = {},
+    prepare: (opened: Opened) => Promise<unknown> = async () => {},
+  ) {
     this.#connector = connector;
     this.#size = size;
     this.#terms = terms;
+    this.#prepare = prepare;
   }
 
   /** One autocommit statement. */
@@ -69,7 +78,7 @@ export class Pool {
   #give(opened: Opened): void {
     if (opened.connection.lost.aborted) return;
     const isSurplus = this.#count - this.#coming - this.#slow.size > this.#size;
-    if (isSurplus && this.#line.size === 0) return void opened.connection.close();
+    if (isSurplus && this.#idle.length > 0 && this.#line.size === 0) return void opened.connection.close();
     this.#idle.push(opened);
     this.#next();
   }
@@ -95,7 +104,11 @@ export class Pool {
   /** For whoever comes next. */
   #keep(opening: Promise<Opened>): void {
     opening.then(
-      (opened) => this.#give(opened),
+      async (opened) => {
+        // Whoever found it idle would have to wait for it all the same.
+        await this.#preparing.get(opened);
+        this.#give(opened);
+      },
       () => {},
     );
   }
@@ -106,6 +119,7 @@ export class Pool {
     try {
       const opened = await this.#connector.open(Math.max(deadline, monotonicNow() + opening), this.#terms);
       const { connection } = opened;
+        this.#preparing.set(opened, this.#prepare(opened));
       onEnd(connection, () => {
         const at = this.#idle.indexOf(opened);
         if (at >= 0) this.#idle.splice(at, 1);

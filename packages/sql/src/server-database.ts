@@ -42,7 +42,7 @@ export class ServerDatabase implements Database {
   ) {
     this.#connector = connector;
     this.#location = location;
-    this.#pool = new Pool(connector, connections);
+    this.#pool = new Pool(connector, connections, {}, (opened) => this.#prepare(opened));
     this.#urgent = connector.source.family === "mysql" ? urgent : [];
   }
 
@@ -51,7 +51,8 @@ export class ServerDatabase implements Database {
       const schema = await this.#location.find(opened, patience.until);
       // A statement that was sent is let come to its end: to cancel it would cost a connection.
       const reply = await this.#run(opened, schema, sql, bindings, patience.until);
-      if (this.#location.found) this.#prepare(opened, schema);
+      // Behind the statement with which the tables were found.
+      void this.#prepare(opened);
       return reply;
     });
   }
@@ -69,12 +70,15 @@ export class ServerDatabase implements Database {
     return opened.connection.run(textFor(opened, text), values, until);
   }
 
-  /** In the background, behind the first statement of a connection. How it goes does not matter. */
-  #prepare(opened: Opened, schema: string): void {
-    if (this.#prepared.has(opened)) return;
+  /** As soon as it is known where the tables are. How it goes does not matter. */
+  async #prepare(opened: Opened): Promise<void> {
+    if (!this.#location.found || this.#prepared.has(opened)) return;
     this.#prepared.add(opened);
+    const { schema } = this.#location;
     const until = monotonicNow() + preparation;
-    for (const [sql, bindings] of this.#urgent) this.#run(opened, schema, sql, bindings, until).catch(() => {});
+    await Promise.allSettled(
+      this.#urgent.map(([sql, bindings]) => this.#run(opened, schema, sql, bindings, until)),
+    );
   }
 
   async #use<Value>(patience: Patience, work: (opened: Opened) => Promise<Value>): Promise<Value> {

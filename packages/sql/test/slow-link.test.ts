@@ -68,14 +68,14 @@ describe.each(places)("over a slow link, strategy $strategy on $name", ({ databa
     }
   });
 
-  test.skipIf(strategy === "for-update" || (strategy === "advisory" && !postgres))(
-    "a downgrade whose answer comes late costs no hold (where there is none: for-update, and names of MySQL's)",
+  // for-update and the names of MySQL have none. Of MySQL's rows it is two statements, which are prepared at their first use: on the
+  // one connection that is open at first, too many round trips of a third of the ttl each.
+  test.skipIf(strategy === "for-update" || !postgres)(
+    "a downgrade whose answer comes late costs no hold (skipped on for-update, which has none, and on MySQL, where it takes several round trips)",
     async ({ onTestFinished }) => {
       const { link, locks } = await slow(onTestFinished);
       const [key, others] = [newKey(), (await slow(onTestFinished)).locks];
       await others.withLock(newKey(), { mode: "shared" }, async () => {});
-      // MySQL prepares a statement at its first use, on the one connection there is: a round trip more, for which there is no time.
-      await locks.withLock(newKey(), (lock) => lock.downgrade());
       const lock = await locks.acquire(key, { ttl });
       link.delay(roundTrip / 2);
       await lock.downgrade().catch(() => {});
