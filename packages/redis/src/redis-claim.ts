@@ -89,8 +89,7 @@ export class RedisClaim implements LeaseClaim {
       await link.ready(deadline);
       const reply = await link.run(renewScript, keys, [this.#owner, ttl, this.#shorten(ttl, deadline)], deadline);
       if (reply === -1) throw this.#error("got the renewal after its deadline", { noEffect: true });
-      this.#lease = ttl;
-      this.#shortened = { ttl: Number.POSITIVE_INFINITY, until: 0 };
+      this.#settle(ttl);
       return reply === 1;
     } catch (error) {
       return this.#overwritten(error);
@@ -102,6 +101,14 @@ export class RedisClaim implements LeaseClaim {
     if (ttl >= this.#lease) return "";
     this.#shortened = { ttl, until: deadline + clockDoubt };
     return this.#deployment.link.serverTime(this.#keys.slot, deadline);
+  }
+
+  /** A renewal was answered. One that was sent before a shorter one says nothing about that. */
+  #settle(ttl: number): void {
+    const { ttl: shortest, until } = this.#shortened;
+    if (ttl > shortest && monotonicNow() < until) return;
+    this.#lease = ttl;
+    this.#shortened = { ttl: Number.POSITIVE_INFINITY, until: 0 };
   }
 
   async downgrade(): Promise<boolean> {
