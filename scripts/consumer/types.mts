@@ -6,7 +6,7 @@ import { createProvider, sqlProvider } from "@dlock/sql";
 
 export async function sell(harness: Harness): Promise<string> {
   const provider: LockProvider = memoryProvider({ store: memoryStore() });
-  const elsewhere: RedisProvider = redisProvider({ url: "redis://localhost" }, { prefix: "app:" });
+  const elsewhere: RedisProvider = redisProvider({ url: "redis://localhost" }, { namespace: "app:" });
   await elsewhere.close();
   await using locks = await createLocks(provider, { ttl: 10_000, require: { exclusion: ["process", "host"] } });
   await using lock: Lock = await locks.acquire("stock:42", { waitTimeout: 5_000 });

@@ -119,7 +119,7 @@ export class Pool {
     try {
       const opened = await this.#connector.open(Math.max(deadline, monotonicNow() + opening), this.#terms);
       const { connection } = opened;
-        this.#preparing.set(opened, this.#prepare(opened));
+      this.#preparing.set(opened, this.#prepare(opened));
       onEnd(connection, () => {
         const at = this.#idle.indexOf(opened);
         if (at >= 0) this.#idle.splice(at, 1);

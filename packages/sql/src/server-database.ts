@@ -76,9 +76,7 @@ export class ServerDatabase implements Database {
     this.#prepared.add(opened);
     const { schema } = this.#location;
     const until = monotonicNow() + preparation;
-    await Promise.allSettled(
-      this.#urgent.map(([sql, bindings]) => this.#run(opened, schema, sql, bindings, until)),
-    );
+    await Promise.allSettled(this.#urgent.map(([sql, bindings]) => this.#run(opened, schema, sql, bindings, until)));
   }
 
   async #use<Value>(patience: Patience, work: (opened: Opened) => Promise<Value>): Promise<Value> {
