@@ -223,6 +223,20 @@ describe.runIf(postgres)("on postgres", () => {
     expect(await database.tables()).toEqual(["a", "b"]);
   });
 
+  test("many who come first, by two paths, make one table", async () => {
+    const database = await freshDatabase(server);
+    await database.query("CREATE SCHEMA a", "CREATE SCHEMA b");
+    for (let round = 0; round < 5; round++) {
+      const table = newName("t");
+      const all = Array.from({ length: 10 }, (_, index) =>
+        opened(application(database.url, { searchPath: [index % 2 ? "a" : "b"] }), { table, connections: 1 }),
+      );
+      await Promise.allSettled(all.map((provider) => provider.connect()));
+      expect(await database.tables(table)).toHaveLength(1);
+      for (const provider of all) await provider.close();
+    }
+  });
+
   test("a second table out of the path's reach is told", async () => {
     const database = await freshDatabase(server);
     await database.query("CREATE SCHEMA a");
