@@ -39,7 +39,6 @@ describe.runIf(isSelected("redis"))("select-denied", () => {
     const heal = await selectDenied([redis.client], application.user).strike(scene);
     await expect.poll(async () => (await databases()).toSorted()).toEqual(["0", "0", "3", "3"]);
     expect(await heal?.()).toBe(true);
-    await redis.client.call("CLIENT", "KILL", "USER", application.user);
     await expect.poll(databases).toEqual(["3", "3", "3", "3"]);
   });
 

@@ -18,6 +18,8 @@ export function selectDenied(servers: readonly Administrator[], user: string): F
       return async () => {
         const refused = sum(await everywhere(refusals));
         await everywhere((server) => server.call("ACL", "SETUSER", user, "+select"));
+        // Whoever was led astray would stay there, and the next time all would meet in the wrong place.
+        await everywhere((server) => server.call("CLIENT", "KILL", "USER", user));
         return refused > before;
       };
     },
