@@ -61,7 +61,10 @@ const clustered: Way = {
   },
 };
 
-const cut = (way: Way, script: Script) => Promise.race(way.links.map((link) => link.cutAnswer(new RegExp(script.sha))));
+/** By its digest, or by its end where it is sent in full. */
+const requestOf = ({ sha, lua }: Script) =>
+  new RegExp(`${sha}|${lua.slice(-80).replaceAll(/[^\w\s]/g, String.raw`\$&`)}`);
+const cut = (way: Way, script: Script) => Promise.race(way.links.map((link) => link.cutAnswer(requestOf(script))));
 const stringOf = async (way: Way, key: string) => {
   const found = await Promise.all(way.nodes.map(({ client }) => client.get(`dlock:${key}`).catch(() => null)));
   return found.find((value) => value !== null) ?? null;

@@ -82,12 +82,16 @@ describe.each(secrets)("a refusal does not show %s", (secret) => {
 describe("a server that refuses the credentials is quoted without them", () => {
   const wrong = (url: string) => url.replace("//", "//guest:wr0ng-hunter2@");
   test.each([
-    ["one server", () => ({ url: wrong(redis.url) })],
-    ["a cluster", () => ({ url: wrong(cluster.url) })],
-    ["Sentinel's primary", () => ({ url: wrong(sentinel.url) })],
-    ["Sentinel itself", () => ({ url: sentinel.url, sentinelUsername: "guest", sentinelPassword: "wr0ng-hunter2" })],
-    ["a quorum", () => ({ quorum: [1, 2, 3].map((db) => `${wrong(redis.url)}/${db}`) })],
-  ])("%s", async (_, entry) => {
+    ["one server", "LOCK_CONFIG", () => ({ url: wrong(redis.url) })],
+    ["a cluster", "LOCK_CONFIG", () => ({ url: wrong(cluster.url) })],
+    ["Sentinel's primary", "LOCK_CONFIG", () => ({ url: wrong(sentinel.url) })],
+    [
+      "Sentinel itself",
+      "LOCK_BACKEND",
+      () => ({ url: sentinel.url, sentinelUsername: "guest", sentinelPassword: "wr0ng-hunter2" }),
+    ],
+    ["a quorum", "LOCK_BACKEND", () => ({ quorum: [1, 2, 3].map((db) => `${wrong(redis.url)}/${db}`) })],
+  ] as const)("%s", async (_, code, entry) => {
     const events: unknown[] = [];
     const hear = (event: unknown) => void events.push(event);
     const on = { warning: hear, backendFailed: hear, abandoned: hear, releaseFailed: hear };
@@ -97,7 +101,7 @@ describe("a server that refuses the credentials is quoted without them", () => {
       await failureOf(() => locks.tryAcquire("key")),
       await failureOf(() => createLocks(entry(), { connect: true, backendTimeout: 1_500 })),
     ];
-    for (const error of errors) expect(error).toMatchObject({ code: "LOCK_BACKEND" });
+    for (const error of errors) expect(error).toMatchObject({ code });
     const seen = inspect([errors, events, locks], { depth: 12, showHidden: true, maxStringLength: null });
     expect(seen).not.toContain("hunter2");
     await locks.close();
