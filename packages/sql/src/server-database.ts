@@ -20,6 +20,8 @@ const collisions: ReadonlySet<unknown> = new Set([
   1020,
 ]);
 
+/** PostgreSQL: the lock was waited for as long as a statement may. */
+const lockNotAvailable = "55P03";
 /** ms that preparing a statement may take. */
 const preparation = 5_000;
 /** SKIP LOCKED is younger than some servers. */
@@ -57,8 +59,20 @@ export class ServerDatabase implements Database {
     });
   }
 
-  create(statements: readonly string[], patience: Patience): Promise<void> {
-    return this.#use(patience, (opened) => this.#location.create(opened, statements, patience.until));
+  async create(statements: readonly string[], patience: Patience): Promise<void> {
+    const wasFound = this.#location.found;
+    for (;;) {
+      try {
+        return await this.#use(patience, async (opened) => {
+          // Another call of this process was faster.
+          if (this.#location.found && !wasFound) return;
+          await this.#location.create(opened, statements, patience.until);
+        });
+      } catch (error) {
+        // Many came first, and each waits for those before it.
+        if (codeOf(error) !== lockNotAvailable || monotonicNow() >= patience.until) throw error;
+      }
+    }
   }
 
   close(): Promise<void> {
