@@ -26,7 +26,7 @@ const lines = [
   {
     name: "deadline counted from before the request",
     file: "packages/core/dist/contender.js",
-    edits: [["{ token, asked }", "{ token, asked: new Moment() }"]],
+    edits: [["{ token, asked, doubtfulUntil", "{ token, asked: new Moment(), doubtfulUntil"]],
     backend: "redis",
     nemesis: "replies-frozen,holder-paused",
   },
