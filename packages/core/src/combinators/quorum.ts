@@ -27,7 +27,7 @@ export function quorum(providers: readonly LockProvider[], options: QuorumOption
   const electorate = electorateOf(providers, options);
   const { members, needed } = electorate;
   const guarantees = guaranteesOf(providers);
-  const polled = async <Answer>(key: string, ask: (provider: LockProvider) => Promise<Answer>) => {
+  const polled = async <Answer>(key: string, ask: (provider: LockProvider) => Promise<Answer>, enough = needed) => {
     const answers: Answer[] = [];
     const votes = members.map(async ({ provider }) => {
       const by = monotonicNow() + electorate.patience(undefined);
@@ -41,7 +41,7 @@ export function quorum(providers: readonly LockProvider[], options: QuorumOption
       );
       return true;
     });
-    const { yes, failed } = await tally(votes, needed);
+    const { yes, failed } = await tally(votes, enough);
     if (yes < needed) throw noMajority(members, needed, failed, key);
     return answers;
   };
@@ -57,7 +57,9 @@ export function quorum(providers: readonly LockProvider[], options: QuorumOption
       inspect: async (key: string) => merge(key, needed, await polled(key, async (one) => one.inspect?.(key))),
     }),
     ...(offers("forceRelease") && {
-      forceRelease: async (key: string) => (await polled(key, async (one) => one.forceRelease?.(key))).includes(true),
+      // Of all who answer in time: a member that came to it when this had resolved would end a hold that came later.
+      forceRelease: async (key: string) =>
+        (await polled(key, async (one) => one.forceRelease?.(key), members.length)).includes(true),
     }),
     async connect() {
       const { yes, failed } = await tally(

@@ -303,6 +303,24 @@ describe("quorum", () => {
     expect(provider.close).toBeUndefined();
   });
 
+  test("forces a release at every member that answers in time before it says so: the next holder keeps all of them", async () => {
+    const members = five();
+    const provider = quorum(members, { memberTimeout: 500 });
+    const claim = claimOf(provider, { ttl: 60_000 });
+    await claim.tryAcquire(soon());
+    members[4]!.delay = 150;
+    members[3]!.state = "down";
+    expect(await provider.forceRelease?.("k")).toBe(true);
+    expect(await heldBy(members)).toBe("---d-");
+    const next = claimOf(provider, { ttl: 60_000 });
+    members[4]!.delay = 0;
+    expect(await next.tryAcquire(soon())).toBeDefined();
+    await sleep(200);
+    expect(await heldBy(members)).toBe("abcde");
+    members[1]!.state = members[2]!.state = "down";
+    await expect(provider.forceRelease?.("k")).rejects.toMatchObject({ code: "LOCK_BACKEND" });
+  });
+
   test("serves waiters through createLocks", async () => {
     const members = five();
     const fleets = await Promise.all([1, 2, 3].map(() => createLocks(quorum(members))));
