@@ -24,7 +24,7 @@ export function failure(error: unknown, key?: string): LockError {
   if (error instanceof LockError) return error;
   const about = key === undefined ? "" : ` about "${key}"`;
   const said = error instanceof Error ? error.message : String(error);
-  if (isRefusal(error) && strangers.some((start) => said.startsWith(start))) {
+  if (isStranger(error)) {
     const accepted = `the password of a user whom the server lets in; it said: ${said}`;
     return new LockConfigError("password", undefined, accepted, key, withoutArguments(error));
   }
@@ -35,6 +35,11 @@ export function failure(error: unknown, key?: string): LockError {
     retryable: passes(error),
     noEffect,
   });
+}
+
+/** Whether the server does not let this user in. */
+export function isStranger(error: unknown): boolean {
+  return isRefusal(error) && strangers.some((start) => error.message.startsWith(start));
 }
 
 /** Whether the server said that the user lacks a right. */

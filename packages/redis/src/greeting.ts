@@ -1,6 +1,6 @@
 import { LockBackendError, LockConfigError, monotonicNow } from "@dlock/core";
 import type { Redis } from "ioredis";
-import { isDenied, isRefusal, passes, withoutArguments } from "./failure.js";
+import { isDenied, isRefusal, isStranger, passes, withoutArguments } from "./failure.js";
 import type { ServerClock } from "./server-clock.js";
 
 /**
@@ -41,8 +41,8 @@ function checkRole(replication: string): void {
 }
 
 function refuse(database: number, error: unknown): never {
-  // The server is busy, or the connection broke: it may be selected the next time.
-  if (!isRefusal(error) || passes(error)) throw error;
+  // The server is busy, or the connection broke: it may be selected the next time. Or it lets this user do nothing at all.
+  if (!isRefusal(error) || passes(error) || isStranger(error)) throw error;
   const said = `; the server said: ${error.message}`;
   const accepted = isDenied(error)
     ? "0, or a user with the right to SELECT (ACL SETUSER … +select)"

@@ -321,6 +321,12 @@ describe("the other steps of a greeting", () => {
     closing.push(() => server.stop());
     await server.client.config("SET", "requirepass", "secret");
     await expectRefused(server.url, { code: "LOCK_CONFIG", field: "password" });
+    // With protocol 2 nothing is refused before the database is selected.
+    for (const db of [0, 3]) {
+      const client = new Redis({ port: server.port, lazyConnect: true, protocol: 2, db });
+      closing.push(async () => client.disconnect());
+      await expect(open(client).provider.connect()).rejects.toMatchObject({ code: "LOCK_CONFIG", field: "password" });
+    }
     await locksAt(server.url.replace("//", "//:secret@"), { connect: true });
   });
 
