@@ -50,7 +50,7 @@ export class RedisClaim implements LeaseClaim {
   #unanswered = 0;
   /** The token of a hold that was taken back, perhaps without an answer: it does not count any more. */
   #withdrawn = "";
-  /** ms that the lease may last from the last request on. */
+  /** ms that the lease may last from the last request on, answered or not. */
   #lease: number;
   /** A request for a shorter lease that was not answered yet: until it cannot take effect any more, a longer one would prove nothing. */
   #shortened = { ttl: Number.POSITIVE_INFINITY, until: 0 };
@@ -83,13 +83,15 @@ export class RedisClaim implements LeaseClaim {
     if (ttl > this.#shortened.ttl) await pause(this.#shortened.until - monotonicNow(), { background: true });
     if (this.#released) return false;
     const { link } = this.#deployment;
-    const deadline = monotonicNow() + Math.min(Math.max(ttl / 3, 5), longestRenewal);
+    const now = monotonicNow();
+    const deadline = now + Math.min(Math.max(ttl / 3, 5), longestRenewal);
     const keys = heldKeys(this.#keys, { alone: this.#alone });
     try {
       await link.ready(deadline);
-      const reply = await link.run(renewScript, keys, [this.#owner, ttl, this.#shorten(ttl, deadline)], deadline);
+      const shortens = this.#shorten(ttl, now + Math.min(ttl, longestRenewal));
+      const reply = await link.run(renewScript, keys, [this.#owner, ttl, shortens], deadline);
       if (reply === -1) throw this.#error("got the renewal after its deadline", { noEffect: true });
-      this.#settle(ttl);
+      if (shortens !== "") this.#settle(ttl);
       return reply === 1;
     } catch (error) {
       return this.#overwritten(error);
@@ -98,12 +100,15 @@ export class RedisClaim implements LeaseClaim {
 
   /** Until when a request may shorten the lease, by the server's clock; "": it does not. */
   #shorten(ttl: number, deadline: number): string {
-    if (ttl >= this.#lease) return "";
+    if (ttl >= this.#lease) {
+      this.#lease = ttl;
+      return "";
+    }
     this.#shortened = { ttl, until: deadline + clockDoubt };
     return this.#deployment.link.serverTime(this.#keys.slot, deadline);
   }
 
-  /** A renewal was answered. One that was sent before a shorter one says nothing about that. */
+  /** One that shortens was answered. It says nothing about a still shorter one that was sent after it. */
   #settle(ttl: number): void {
     const { ttl: shortest, until } = this.#shortened;
     if (ttl > shortest && monotonicNow() < until) return;

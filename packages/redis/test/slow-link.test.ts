@@ -99,6 +99,48 @@ test("extend counts, although its answer comes after its limit", async ({ onTest
   await provider.close();
 });
 
+test.each([
+  [180, 180],
+  [60, 300],
+  [300, 60],
+])(
+  "a shorter ttl costs no hold, also where the server's clock is only known through the slow link: %i and %i ms",
+  async (there, back) => {
+    const link = await servers[0]!.link();
+    link.delay(there, "requests");
+    link.delay(back, "replies");
+    const provider = redisProvider({ url: link.url });
+    const locks = await createLocks(provider);
+    const lock = await locks.acquire(name(), { ttl: 3 * ttl });
+    await lock.extend(ttl).catch(() => {});
+    await sleep(2 * ttl);
+    lock.throwIfLost();
+    link.heal();
+    expect(await lock.release()).toBe(true);
+    await locks.close();
+    await provider.close();
+    await link.close();
+  },
+);
+
+test("a lock is left for as long as was asked for, also if a longer lease was asked for in vain", async ({
+  onTestFinished,
+}) => {
+  const { links, provider } = await one(onTestFinished);
+  const locks = await createLocks(provider);
+  await locks.withLock(name(), { ttl: 60 }, () => sleep(50));
+  const key = name();
+  const lock = await locks.acquire(key, { ttl, autoRenew: false });
+  const cut = links[0]!.cutAnswer(/evalsha/i);
+  await expect(lock.extend(20 * ttl)).rejects.toMatchObject({ code: "LOCK_BACKEND" });
+  await cut;
+  expect(await servers[0]!.client.pttl(`dlock:${key}`)).toBeGreaterThan(18 * ttl);
+  expect(await lock.expireIn(2 * ttl)).toBe(true);
+  expect(await servers[0]!.client.pttl(`dlock:${key}`)).toBeLessThanOrEqual(2 * ttl);
+  await locks.close();
+  await provider.close();
+});
+
 test("a downgrade whose answer comes after its limit costs no hold", async ({ onTestFinished }) => {
   const { links, provider } = await one(onTestFinished);
   const locks = await createLocks(provider);
