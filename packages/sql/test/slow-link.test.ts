@@ -50,6 +50,18 @@ describe.each(places)("over a slow link, strategy $strategy on $name", ({ databa
     });
   }
 
+  test
+    .runIf(strategy === "version")
+    .concurrent("so does the first reader, for whom the tables are made", async ({ onTestFinished }) => {
+      const { link, locks } = await slow(onTestFinished, { table: `leases_${crypto.randomUUID().slice(0, 8)}` });
+      const lock = await locks.acquire(newKey(), { ttl, mode: "shared" });
+      link.delay(roundTrip / 2);
+      await sleep(3 * ttl);
+      lock.throwIfLost();
+      link.heal();
+      expect(await lock.release()).toBe(true);
+    });
+
   test.concurrent("the first lock, for which the connection is made, has most of its ttl left", async ({
     onTestFinished,
   }) => {
