@@ -108,7 +108,8 @@ export class Part {
   /** false: certainly gone. An answer that comes late proves as much, as long as the lease can last that it is about. */
   renew(ttl: number): Promise<boolean> {
     const patience = Math.max(ttl, this.#terms.patience);
-    return this.#within(async () => (await this.claim.renew?.(ttl)) ?? true, patience);
+    // Whoever waits for it sets a limit of its own, and that long is nothing to keep a process alive for.
+    return this.#within(async () => (await this.claim.renew?.(ttl)) ?? true, { patience, background: true });
   }
 
   /** From now on every later token exceeds `floor`, where the member can do that. false: it is not held. */
@@ -129,10 +130,13 @@ export class Part {
     return (this.#ending ??= this.#contender.retire(until, { background: true }).confirmed);
   }
 
-  #within<Value>(call: () => Promise<Value>, patience: number = this.#terms.patience): Promise<Value> {
+  #within<Value>(
+    call: () => Promise<Value>,
+    { patience, background } = { patience: this.#terms.patience, background: false },
+  ): Promise<Value> {
     const { key } = this.#request;
     const late = () => new LockBackendError(`no answer about "${key}" for ${patience} ms`, { key, retryable: true });
-    return settleBy(call, monotonicNow() + patience, late, { background: false });
+    return settleBy(call, monotonicNow() + patience, late, { background });
   }
 }
 

@@ -8,7 +8,7 @@ import {
 } from "@dlock/core";
 import { quorum } from "@dlock/core/combinators";
 import { describe, expect, test } from "vitest";
-import { deferred, until } from "../support.js";
+import { deferred, runProgram, until } from "../support.js";
 import { claimOf, holdersOf, type Member, member, sleep, soon } from "./member.js";
 
 const five = (): Member[] => ["a", "b", "c", "d", "e"].map((name) => member(name));
@@ -280,6 +280,23 @@ describe("quorum", () => {
     await members[4]!.inner.forceRelease!("k");
     await until(() => claim.lost.aborted, 1_500);
     await claim.release();
+  });
+
+  test("keeps no process alive for a member that does not answer a renewal", async () => {
+    const since = performance.now();
+    const output = await runProgram(`
+      import { createLocks } from "@dlock/core";
+      import { quorum } from "@dlock/core/combinators";
+      import { memoryProvider } from "@dlock/core/memory";
+      const [one, two, three] = [memoryProvider(), memoryProvider(), memoryProvider()];
+      const claim = (request) => Object.assign(three.claim(request), { renew: () => new Promise(() => {}) });
+      const locks = await createLocks(quorum([one, two, { ...three, claim }]));
+      const lock = await locks.acquire("k");
+      await lock.extend(15_000);
+      console.log(await lock.release());
+    `);
+    expect(output).toBe("true\n");
+    expect(performance.now() - since).toBeLessThan(10_000);
   });
 
   test("shows who holds a majority, and closes nothing", async () => {
