@@ -91,7 +91,9 @@ abstract class MigrationClaim {
   async #take([first, second]: Pair<Part>, deadline: number): Promise<void> {
     try {
       if (first.token !== undefined && second.token !== undefined) {
-        const takes = await Promise.allSettled([first.take(deadline), second.take(deadline)]);
+        // A whole one is renewed by whoever holds it, also when one side does not answer now.
+        const tend = this.#keptHere || !this.#whole;
+        const takes = await Promise.allSettled([first.take(deadline, { tend }), second.take(deadline, { tend })]);
         for (const take of takes) if (take.status === "rejected") throw take.reason;
       } else if ((await first.take(deadline)) !== undefined && !this.#released) {
         await second.take(deadline);

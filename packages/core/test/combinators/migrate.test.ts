@@ -223,6 +223,19 @@ describe("migrate", () => {
     await claim.release();
   });
 
+  test("leaves a whole hold to its holder's renewals, also when it was proved on one side only", async () => {
+    const { a, b, log, there } = moving();
+    const claim = claimOf(there(), { ttl: 120 });
+    await claim.tryAcquire(soon());
+    b.state = "down";
+    await expect(claim.tryAcquire(soon())).rejects.toThrow("b is down");
+    b.state = "up";
+    await sleep(200);
+    expect(log).not.toContain("a.renew");
+    expect([await holdersOf(a.inner), await holdersOf(b.inner)]).toEqual([[], []]);
+    await claim.release();
+  });
+
   test("shows each holder once, and closes nothing", async () => {
     const { a, b, there } = moving();
     const provider = there();
