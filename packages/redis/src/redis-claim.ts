@@ -88,7 +88,8 @@ export class RedisClaim implements LeaseClaim {
     const keys = heldKeys(this.#keys, { alone: this.#alone });
     try {
       await link.ready(deadline);
-      const shortens = this.#shorten(ttl, now + Math.min(ttl, longestRenewal));
+      // Not too soon for a slow link; and a longer one, which may have to wait for that, must still find the lease.
+      const shortens = this.#shorten(ttl, now + Math.min(ttl / 2, longestRenewal));
       const reply = await link.run(renewScript, keys, [this.#owner, ttl, shortens], deadline);
       if (reply === -1) throw this.#error("got the renewal after its deadline", { noEffect: true });
       if (shortens !== "") this.#settle(ttl);
