@@ -32,7 +32,7 @@ export class Deployment {
     this.link = new Link(source);
     this.link.onConnected = new Eviction(this.link, settings.emit).look;
     this.channel = new Channel(this.process, this.link, settings.emit, (owner, lock) => this.#refuse(owner, lock));
-    this.link.onRefused = ({ message }) => this.notice("REFUSED", message);
+    this.link.onRefused = (message) => this.notice("REFUSED", message);
     if (settings.replicas > 0) this.#replicated = new ReplicatedLink(new Link(source), settings);
   }
 

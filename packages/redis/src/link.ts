@@ -1,7 +1,7 @@
 import { LockBackendError, LockConfigError, LockError, settleBy } from "@dlock/core";
 import type { Cluster, Redis } from "ioredis";
 import type { Source } from "./client.js";
-import { failure, isRefusal, isUnknownScript } from "./failure.js";
+import { failure, isRefusal, isStranger, isUnknownScript } from "./failure.js";
 import { connect, disconnect } from "./driver.js";
 import { greet, learnTime } from "./greeting.js";
 import type { LockKeys } from "./keys.js";
@@ -18,8 +18,8 @@ export class Link {
   onConnected: () => void = () => {};
   /** Called when the servers may be others than before. Must not throw. */
   onNodes: () => void = () => {};
-  /** Called when a server refuses the connection for what the configuration says. Must not throw. */
-  onRefused: (error: LockConfigError) => void = () => {};
+  /** Called with what is wrong when a server refuses the connection for what the configuration says. Must not throw. */
+  onRefused: (message: string) => void = () => {};
   readonly #database: number;
   readonly #clocks = new Map<Node, ServerClock>();
   /** With nodes of a cluster that are being connected to: a command for one of them would be rejected. */
@@ -36,7 +36,11 @@ export class Link {
     this.client.on("error", (error: unknown) => this.#blame(error));
     if (!isCluster(this.client)) return;
     const cluster = this.client;
-    cluster.on("node error", (error: unknown) => this.#blame(error));
+    cluster.on("node error", (error: unknown, node: Node) => {
+      this.#blame(error);
+      // The others go on, and a call for this one may hear no more than that its connection is closed.
+      if (isStranger(error)) this.onRefused(`${node}: ${failure(error).message}`);
+    });
     cluster.on("+node", (node: Redis) => void this.#meet(node));
     cluster.on("refresh", () => this.onNodes());
   }
@@ -131,7 +135,7 @@ export class Link {
     } catch (error) {
       await disconnect(this.client);
       const reason = unconnected(error instanceof LockError || isRefusal(error) ? error : (this.#trouble ?? error));
-      if (reason instanceof LockConfigError) this.onRefused(reason);
+      if (reason instanceof LockConfigError) this.onRefused(reason.message);
       throw reason;
     }
     this.onConnected();

@@ -330,6 +330,20 @@ describe("the other steps of a greeting", () => {
     await locksAt(server.url.replace("//", "//:secret@"), { connect: true });
   });
 
+  test("one node of a cluster that does not let the user in is named in a warning, and the others go on", async () => {
+    const [odd, ...others] = cluster.nodes as [StartedRedis, ...StartedRedis[]];
+    for (const { client } of others) await client.acl("SETUSER", "limited", ...limited);
+    await odd.client.acl("SETUSER", "limited", ...limited, "resetpass", ">other");
+    const warnings: unknown[] = [];
+    const on = { warning: (warning: unknown) => void warnings.push(warning) };
+    const locks = await locksAt(as("limited:secret", cluster.url), { on, connect: true });
+    const tries = await Promise.allSettled(Array.from({ length: 30 }, () => locks.withLock(name(), () => undefined)));
+    expect(new Set(tries.map(({ status }) => status))).toEqual(new Set(["fulfilled", "rejected"]));
+    const message = expect.stringMatching(new RegExp(`^${odd.host}:${odd.port}: password: .*WRONGPASS`)) as string;
+    expect(warnings).toEqual([expect.objectContaining({ code: "REFUSED", message })]);
+    for (const { client } of cluster.nodes) await client.acl("DELUSER", "limited");
+  });
+
   test("one with protocol 2 or 3, of a user who may not say hello or info", async () => {
     for (const protocol of [2, 3] as const) {
       const client = new Redis({ port: redis.port, lazyConnect: true, protocol, db: 3 });
