@@ -27,6 +27,7 @@ test.each([
   ["sqlite:./locks.db?connections=2", "url", "only strategy, table, driver"],
   ["sqlite:./locks.db?table=a-b", "table", "letters, digits and underscores"],
   ["sqlite:./locks.db?table=sqlite_locks", "table", "not SQLite's own"],
+  ["sqlite:./locks.db?table=json_each", "table", "not SQLite's own"],
   ["sqlite:./locks.db?driver=sqlite3", "driver", '"better-sqlite3" or "libsql"'],
   ["sqlite:./locks.db?strategy=for-update", "strategy", '"version", the only strategy on SQLite'],
   ["oracle://db/app", "url", "postgres://[user:password@]host[:port]/database"],
