@@ -1,6 +1,6 @@
 import { LockConfigError } from "@dlock/core";
 import { checkSchema } from "./schema-name.js";
-import { chooseSchema, schemasOf } from "./search-path.js";
+import { chooseSchema, isSystem, schemasOf } from "./search-path.js";
 import type { Located, Search } from "./table-location.js";
 
 /** `reset_val` is what the session began with, by its role, database and server: nobody else's SET is in it. */
@@ -28,7 +28,9 @@ export async function locateInPostgres({ source, table, named, known, direct, em
     throw new LockConfigError("schema", named, `a schema of this database: CREATE SCHEMA makes one, dlock does not`);
   }
   const { schema, exists } = chooseSchema({ table, path: search, roles, found });
-  const others = [...found].filter(([name, { hasTable }]) => hasTable && name !== schema).map(([name]) => name);
+  const others = [...found]
+    .filter(([name, { hasTable }]) => hasTable && name !== schema && !isSystem(name))
+    .map(([name]) => name);
   if (others.length > 0) {
     const message = `locks are kept in ${schema}.${table}; a table "${table}" is in ${others.join(", ")} too, and whoever uses that one is not excluded`;
     emit({ code: "TABLE_ELSEWHERE", message });

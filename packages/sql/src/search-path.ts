@@ -54,7 +54,7 @@ export function chooseSchema({ table, path, roles, found }: Surroundings): { sch
 }
 
 /** Temporary tables are in one of these too. */
-function isSystem(name: string): boolean {
+export function isSystem(name: string): boolean {
   return name.startsWith("pg_") || name === "information_schema";
 }
 

@@ -237,6 +237,15 @@ describe.runIf(postgres)("on postgres", () => {
     }
   });
 
+  test("a temporary table of the name is nobody's, and not told", async () => {
+    const database = await freshDatabase(server);
+    await database.query("CREATE TEMP TABLE dlock_leases (a integer)");
+    const notices: ProviderNotice[] = [];
+    await opened(database.url, { emit: (notice) => notices.push(notice) }).connect();
+    expect(notices).toEqual([]);
+    expect(await database.tables()).toContain("public");
+  });
+
   test("a second table out of the path's reach is told", async () => {
     const database = await freshDatabase(server);
     await database.query("CREATE SCHEMA a");
