@@ -23,13 +23,12 @@ export async function checkReach(knex: ApplicationKnex, table: string): Promise<
   if (!knex.isTransaction || (knex.client as { readonly dialect?: unknown }).dialect !== "postgresql") return;
   // As knex writes it, which may call it otherwise.
   const written = String(knex.raw("??", [table]));
-  const parts = [...written.matchAll(/"((?:[^"]|"")*)"/g)].map(([, part = ""]) => part.replaceAll('""', '"'));
-  const [name, space] = parts.reverse();
+  const [, space, name] = /^(?:"((?:[^"]|"")*)"\.)?"((?:[^"]|"")*)"$/.exec(written) ?? [];
   // Of another form than a name, or a name with its schema: it is for knex to make something of it.
-  if (name === undefined || parts.length > 2) return;
+  if (name === undefined) return;
   const answer = await (space === undefined
-    ? knex.raw(rights + visible, [name])
-    : knex.raw(rights + inSpace, [name, space]));
+    ? knex.raw(rights + visible, [plain(name)])
+    : knex.raw(rights + inSpace, [plain(name), plain(space)]));
   const found = (answer as { readonly rows?: readonly Rights[] } | undefined)?.rows;
   // A knex that reshapes answers: its own statement will tell.
   if (found === undefined) return;
@@ -39,4 +38,8 @@ export async function checkReach(knex: ApplicationKnex, table: string): Promise<
   const denied = (value: unknown) => value === false || value === "f";
   if (denied(right.selects) || denied(right.updates))
     throw new LockConfigError("table", table, `one that role ${right.role} may SELECT and UPDATE`);
+}
+
+function plain(quoted: string): string {
+  return quoted.replaceAll('""', '"');
 }

@@ -195,8 +195,9 @@ describe.runIf(postgres)("a row of the application's, in a transaction on postgr
       });
       const stock = async (table: string) => (await knex(table).where({ id: 1 }).first("stock")) as unknown;
       expect([await stock("tenant.product"), await stock("public.product")]).toEqual([{ stock: 7 }, { stock: 1 }]);
+      // As knex has it, under another name.
       await knex.transaction(async (trx) => {
-        await help(trx, "public.product");
+        await help(trx, "product as item");
       });
       expect(await stock("public.product")).toEqual({ stock: 7 });
       expect(await knex("public.product").where({ id: 2 })).toHaveLength(3);
