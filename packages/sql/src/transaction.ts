@@ -92,18 +92,19 @@ export class OwnTransaction {
   }
 
   /**
-   * Refuses a transaction whose role may not lock rows of the table. Asked of the catalog: a statement that is refused would
-   * be the end of a transaction on PostgreSQL. On the others it is the end of the statement.
+   * Refuses a transaction that may only read, or whose role may not lock rows of the table. Asked beforehand: a statement that is
+   * refused would be the end of a transaction on PostgreSQL. On the others it is the end of the statement.
    */
   async checkRights(schema: string, table: string): Promise<void> {
     if (this.family !== "postgres") return;
-    const sql = `SELECT CAST(current_user AS pg_catalog.text) AS role,
+    const sql = `SELECT CAST(current_user AS pg_catalog.text) AS role, pg_catalog.current_setting('transaction_read_only') AS reads,
   pg_catalog.has_schema_privilege(space.oid, 'USAGE') AND pg_catalog.has_table_privilege(class.oid, 'SELECT')
     AND pg_catalog.has_table_privilege(class.oid, 'UPDATE') AS may
 FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
 WHERE space.nspname = ? AND class.relname = ?`;
     const { rows } = (await this.#query(sql, [schema, table])) as { readonly rows: readonly Right[] };
     const [right] = rows;
+    if (right?.reads === "on") throw new LockConfigError("trx", "read only", "a transaction that may write");
     if (right?.may === true || right?.may === "t") return;
     const where = `${schema}.${table}`;
     if (right === undefined)
@@ -138,6 +139,8 @@ WHERE space.nspname = ? AND class.relname = ?`;
 
 interface Right {
   readonly role: string;
+  /** `on`: it may only read. */
+  readonly reads: string;
   /** As the application's parsers leave it. */
   readonly may: unknown;
 }

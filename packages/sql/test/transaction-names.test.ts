@@ -79,6 +79,19 @@ describe.runIf(postgres)("in a transaction on postgres", () => {
       expect(await knex("public.work").select()).toHaveLength(1);
     });
 
+    // A lock by number writes nothing.
+    test.runIf(strategy !== "advisory")("that may only read, it is refused, and the transaction goes on", async () => {
+      const { locks, knex, key } = await setUp();
+      await knex.transaction(async (trx) => {
+        await trx.raw("SET TRANSACTION READ ONLY");
+        const refused = lockInTransaction(trx, key, { strategy, waitTimeout: 2_000 });
+        await expect(refused).rejects.toThrow(LockConfigError);
+        await expect(refused).rejects.toThrow(/read only/);
+        expect(await trx("public.work").select()).toEqual([]);
+      });
+      await (await locks.acquire(key, { waitTimeout: 5_000 })).release();
+    });
+
     // A lock by number needs no table in the transaction, and no rights.
     test.runIf(strategy !== "advisory")(
       "with a role that may not, it is refused, and the transaction goes on",
