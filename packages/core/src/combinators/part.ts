@@ -1,12 +1,13 @@
 import { backoff } from "../backoff.js";
 import { monotonicNow } from "../clock.js";
 import { Contender } from "../contender.js";
-import { LockBackendError } from "../errors.js";
+import { hadNoEffect, LockBackendError } from "../errors.js";
 import { onAbort } from "../on-abort.js";
 import type { Claim, ClaimRequest, FencingToken, LockProvider } from "../provider.js";
 import { pause, settleBy } from "../settle.js";
 import type { Signal } from "../signal.js";
 import { Tenure } from "../tenure.js";
+import { leaseEnd, Validity } from "../validity.js";
 
 const longestPoll = 200;
 /** ms that giving up is tried for, before it is left to go on in the background. */
@@ -30,6 +31,8 @@ export class Part {
   readonly #terms: PartTerms;
   readonly #contender: Contender;
   #tenure: Tenure | undefined;
+  /** Of its lease alone: where others answered a renewal, this member's may still be on its way. */
+  #validity: Validity | undefined;
   /** Every later token is known to exceed it. */
   #floor: FencingToken = -1n;
   #polls = 0;
@@ -83,10 +86,11 @@ export class Part {
     if (grant === undefined) return undefined;
     this.#polls = 0;
     if (grant.token > this.#floor) this.#floor = grant.token;
+    const { key, ttl } = this.#request;
+    const { asked, doubtfulUntil } = grant;
+    this.#validity = new Validity(asked, ttl, doubtfulUntil);
     if (tend) {
-      const { key, ttl } = this.#request;
       const { patience: backendTimeout, doubted } = this.#terms;
-      const { asked, doubtfulUntil } = grant;
       this.#tenure = new Tenure(this.claim, asked, { key, ttl, backendTimeout, doubtfulUntil }, { lost: doubted });
     }
     return grant.token;
@@ -105,11 +109,30 @@ export class Part {
     else await pause(backoff(this.#polls++, longestPoll), { background: false, signal });
   }
 
-  /** false: certainly gone. An answer that comes late proves as much, as long as the lease can last that it is about. */
-  renew(ttl: number): Promise<boolean> {
+  /**
+   * false: certainly gone. An answer that comes late proves as much, as long as the lease can last that it is about. Rejects also
+   * when another renewal, which may be on its way here still, could leave less of the lease than is asked for.
+   */
+  async renew(ttl: number): Promise<boolean> {
     const patience = Math.max(ttl, this.#terms.patience);
-    // Whoever waits for it sets a limit of its own, and that long is nothing to keep a process alive for.
-    return this.#within(async () => (await this.claim.renew?.(ttl)) ?? true, { patience, background: true });
+    const validity = this.#validity;
+    const restart = validity?.ask(ttl);
+    try {
+      // Whoever waits for it sets a limit of its own, and that long is nothing to keep a process alive for.
+      const alive = await this.#within(async () => (await this.claim.renew?.(ttl)) ?? true, {
+        patience,
+        background: true,
+      });
+      if (!alive || !validity || !restart) return alive;
+    } catch (error) {
+      if (restart && hadNoEffect(error)) validity?.forget(restart);
+      else if (restart) validity?.doubt(restart);
+      throw error;
+    }
+    validity.prove(restart);
+    if (validity.end >= leaseEnd(restart.asked.at, ttl)) return true;
+    const { key } = this.#request;
+    throw new LockBackendError(`a shorter lease of "${key}" may still be on its way`, { key, retryable: true });
   }
 
   /** From now on every later token exceeds `floor`, where the member can do that. false: it is not held. */

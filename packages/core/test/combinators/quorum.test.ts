@@ -282,6 +282,21 @@ describe("quorum", () => {
     await claim.release();
   });
 
+  test("does not count a member to which a shorter renewal, which others have answered, may still be on its way", async () => {
+    const [a, b, c] = [member("a"), member("b"), member("c")];
+    const claim = claimOf(quorum([a, b, c]), { ttl: 2_000 }) as LeaseClaim;
+    await claim.tryAcquire(soon());
+    c.delay = 100;
+    expect(await claim.renew(300)).toBe(true);
+    c.delay = 0;
+    b.state = "down";
+    await expect(claim.renew(2_000)).rejects.toMatchObject({ code: "LOCK_BACKEND", retryable: true });
+    await sleep(150);
+    expect((await c.inner.inspect!("k"))!.holders[0]!.expiresIn).toBeLessThanOrEqual(300);
+    expect(await claim.renew(2_000)).toBe(true);
+    await claim.release();
+  });
+
   test("keeps no process alive for a member that does not answer a renewal", async () => {
     const since = performance.now();
     const output = await runProgram(`
