@@ -4,7 +4,7 @@ import type { Least } from "./doubts.js";
 /** Less than that proves nothing, however slow the machine. */
 export const leastInShort: Least = { sections: 200, faults: 3 };
 
-/** What is run with every change, by backend. Each safety line has a cell that notices when it is missing: see `sabotage.mjs`. */
+/** What is run with every change, by backend. Each safety line has a cell or a test that notices when it is missing: see `sabotage.mjs`. */
 export const shortCells: Readonly<Record<string, readonly Cell[]>> = {
   redis: [
     { nemesis: "none", seconds: 6 },

@@ -40,7 +40,7 @@ export class HolderTable implements Leases {
   async create(patience: Patience): Promise<void> {
     for (const statement of this.#sql.schema) await this.#leases.query(statement, {}, patience);
     // It could not be prepared when the connection was opened, and the first renewal has no round trip to lose.
-    await this.#leases.query(this.#sql.renew, { key: "", claim: "", ttl: 1 }, patience);
+    await this.#leases.query(this.#sql.renew, { key: "", claim: "nobody", ttl: 1 }, patience);
   }
 
   async take(request: ClaimRequest, patience: Patience): Promise<{ readonly token: FencingToken | undefined }> {

@@ -36,8 +36,6 @@ export class LeaseTable implements Leases {
     if (this.#ready) return;
     const { rows } = await this.#database.query(this.#sql.exists, {}, patience);
     if (rows.length === 0 || !(await this.#look(patience))) await this.create(patience);
-    // The connection was opened when the table may have been missing: the first renewal has no round trip to lose.
-    await this.#database.query(this.#sql.renew, { key: "", claim: "", ttl: 1 }, patience);
     await this.#sweep();
     this.#ready = true;
   }

@@ -36,7 +36,8 @@ function tables(
   const postgres = connector.source.family === "postgres";
   const dialect = postgres ? postgresDialect(table, { notify }) : mysqlDialect(table);
   const holders = postgres ? postgresHolders(table, { notify }) : mysqlHolders(table);
-  const nobody = { key: "", claim: "", ttl: 1 };
+  // The row without a key has no claim either.
+  const nobody = { key: "", claim: "nobody", ttl: 1 };
   const renewals = [dialect, holders].map(({ renew }) => [renew, nobody] as const);
   const leases = new LeaseTable(new ServerDatabase(connector, location, connections, renewals), dialect, table);
   return [leases, new HolderTable(leases, holders)];

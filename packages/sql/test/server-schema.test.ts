@@ -117,4 +117,24 @@ describe.each(await openServers("postgres", "mariadb", "mysql"))("on $name", (se
     expect(await read()).toEqual({ ...row, claim: "", expires: "0" });
     onTestFinished(() => knex.destroy());
   });
+
+  test("the row that tells the layout stays as it was made, whatever is done with locks", async () => {
+    const table = newTable();
+    const provider = provide(database.url, { table });
+    const read = () =>
+      database.query(
+        `SELECT claim, owner, CAST(version AS CHAR(20)) AS version, CAST(expires AS CHAR(20)) AS expires FROM ${table} WHERE ${keyColumn(server)} = ''`,
+      );
+    await provider.createSchema();
+    const made = await read();
+    expect(String(made[0]?.["expires"]).trim()).toBe(String(2n ** 63n - 1n));
+    for (const mode of ["exclusive", "shared"] as const) {
+      const holder = claim(provider, newKey(), 60_000, { mode });
+      await ask(holder);
+      expect(await holder.renew(60_000)).toBe(true);
+      await holder.release();
+    }
+    await provider.close();
+    expect(await read()).toEqual(made);
+  });
 });
