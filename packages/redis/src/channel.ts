@@ -2,38 +2,51 @@ import { monotonicNow, type ProviderContext, settleBy } from "@dlock/core";
 import type { Redis } from "ioredis";
 import { safe } from "./client.js";
 import { isDenied } from "./failure.js";
+import type { LockKeys } from "./keys.js";
 import type { Link } from "./link.js";
 import { Subscription } from "./subscription.js";
 import type { Turn } from "./turn.js";
 
 /** ms that a claim waits for the channel before it polls. */
 const patience = 1_000;
-/** Owners whose stray grants were answered, the latest ones. */
+/** Claims that gave up a place in line and may still be granted something, the latest ones. */
 const remembered = 1_000;
+/** Of a message: the largest delay, two blanks and a tilde. */
+const frame = "2147483647".length + 3;
 
 /**
  * Where this process is told that a lock was granted to one of its claims. Opened when the first of them has to wait; in
  * a cluster on every primary, since a script's PUBLISH counts only those who listen on its own server.
+ *
+ * Whoever may publish can say anything here. So a message is a hint about a claim of this process, and never an order: one that
+ * waits asks again, one that gave up gives back what its own lock may have granted it. No name in a message gets to the server.
  */
 export class Channel {
   readonly name: string;
   readonly #link: Link;
   readonly #emit: ProviderContext["emit"];
-  readonly #strays: (owner: string, lock: string) => void;
+  readonly #giveBack: (owner: string, keys: LockKeys) => void;
   readonly #turns = new Map<string, Turn>();
   readonly #subscriptions = new Map<string, Subscription>();
-  readonly #answered = new Set<string>();
+  readonly #left = new Map<string, LockKeys>();
+  /** Characters of the longest message that somebody may have a reason to send. */
+  #longest = 0;
   #opening: Promise<void> | undefined;
   #settled = false;
   #denied = false;
   #warned = false;
 
-  /** `strays` hears of grants to claims that are gone. */
-  constructor(name: string, link: Link, emit: ProviderContext["emit"], strays: (owner: string, lock: string) => void) {
+  /** `giveBack` hears of grants to claims that gave up. */
+  constructor(
+    name: string,
+    link: Link,
+    emit: ProviderContext["emit"],
+    giveBack: (owner: string, keys: LockKeys) => void,
+  ) {
     this.name = name;
     this.#link = link;
     this.#emit = emit;
-    this.#strays = strays;
+    this.#giveBack = giveBack;
   }
 
   /** Whether the channel was opened, or cannot be. */
@@ -46,12 +59,21 @@ export class Channel {
     return this.#denied;
   }
 
-  watch(owner: string, turn: Turn): void {
+  /** Before a claim gets a place in line. */
+  watch(owner: string, { names: [lock = ""] }: LockKeys, turn: Turn): void {
     this.#turns.set(owner, turn);
+    this.#longest = Math.max(this.#longest, frame + owner.length + lock.length);
   }
 
-  forget(owner: string): void {
-    this.#turns.delete(owner);
+  /**
+   * The claim gave up. If it ever asked for a place in line, that can still be granted the lock: by a request that comes late,
+   * or by a replica that takes over and does not know of the release.
+   */
+  leave(owner: string, keys: LockKeys): void {
+    if (!this.#turns.delete(owner)) return;
+    this.#left.set(owner, keys);
+    const [oldest] = this.#left.keys();
+    if (oldest !== undefined && this.#left.size > remembered) this.#left.delete(oldest);
   }
 
   /** Resolves when this process listens, or has tried to. Never rejects. */
@@ -128,22 +150,20 @@ export class Channel {
 
   /** `delay owner lock-key` */
   #hear(message: string): void {
-    const [, delay, member, lock] = /^(\d+) (\S+) (.*)$/s.exec(message) ?? [];
-    if (delay === undefined || member === undefined || lock === undefined) return;
-    const owner = member.replace(/~$/, "");
+    if (message.length > this.#longest) return;
+    const [, delay = "", owner] = /^(\d{1,10}) (\S+?)~? /.exec(message) ?? [];
+    if (owner === undefined) return;
     const turn = this.#turns.get(owner);
-    if (turn === undefined) this.#answer(owner, lock);
-    else if (delay === "0") turn.now();
-    else turn.in(Number(delay) + 1);
+    if (turn === undefined) this.#answer(owner);
+    else turn.hear(delay === "0" ? 0 : Number(delay) + 1);
   }
 
   /** Once: in a cluster every primary passes the message on. */
-  #answer(owner: string, lock: string): void {
-    if (this.#answered.has(owner)) return;
-    this.#answered.add(owner);
-    const [oldest] = this.#answered;
-    if (oldest !== undefined && this.#answered.size > remembered) this.#answered.delete(oldest);
-    this.#strays(owner, lock);
+  #answer(owner: string): void {
+    const keys = this.#left.get(owner);
+    if (keys === undefined) return;
+    this.#left.delete(owner);
+    this.#giveBack(owner, keys);
   }
 
   /** In the order in which they came. */

@@ -2,7 +2,7 @@ import { type ClaimRequest, monotonicNow } from "@dlock/core";
 import { Channel } from "./channel.js";
 import type { Source } from "./client.js";
 import { Eviction } from "./eviction.js";
-import { keysOf, type LockKeys } from "./keys.js";
+import type { LockKeys } from "./keys.js";
 import { mark } from "./layout.js";
 import { Link } from "./link.js";
 import { checkNamespace, type Settings } from "./options.js";
@@ -25,22 +25,21 @@ export class Deployment {
   readonly process: string = `${mark}${crypto.randomUUID().replaceAll("-", "")}`;
   readonly #replicated: ReplicatedLink | undefined;
   readonly #told = new Set<string>();
-  #claims = 0;
 
   constructor(source: Source, settings: Settings) {
     this.settings = { ...settings, namespace: checkNamespace(source.keyPrefix + settings.namespace, "keyPrefix") };
     this.link = new Link(source);
     this.link.onConnected = new Eviction(this.link, settings.emit).look;
-    this.channel = new Channel(this.process, this.link, settings.emit, (owner, lock) => this.#refuse(owner, lock));
+    this.channel = new Channel(this.process, this.link, settings.emit, (owner, keys) => this.#giveBack(owner, keys));
     this.link.onRefused = (message) => this.notice("REFUSED", message);
     if (settings.replicas > 0) this.#replicated = new ReplicatedLink(new Link(source), settings);
   }
 
-  /** A name for a claim, with its kind and its label in it: without the blanks, colons, bars and tildes that have a meaning elsewhere. */
+  /** A name for a claim that nobody can guess, with its kind and its label in it: without the blanks, colons, bars and tildes that have a meaning elsewhere. */
   newOwner({ owner, mode, limit }: Pick<ClaimRequest, "owner" | "mode" | "limit">): string {
     const printable = encodeURIComponent(Buffer.from(owner).toString()).replaceAll("~", "%7E");
     const kind = mode === "shared" ? "s." : limit > 1 ? `p${limit}.` : "";
-    return `${this.process}:${kind}${(++this.#claims).toString(36)}:${printable}`;
+    return `${this.process}:${kind}${unguessable()}:${printable}`;
   }
 
   /** Runs `try`: where replicas are asked for, on a connection of its own, since WAIT blocks whatever comes behind it. */
@@ -63,7 +62,13 @@ export class Deployment {
   }
 
   /** A grant to a claim that is gone would hold everybody up until its claim window is over. */
-  #refuse(owner: string, lock: string): void {
-    this.link.run(releaseScript, keysOf(lock), [owner], monotonicNow() + 1_000).catch(() => {});
+  #giveBack(owner: string, keys: LockKeys): void {
+    this.link.run(releaseScript, keys, [owner], monotonicNow() + 1_000).catch(() => {});
   }
+}
+
+/** 64 random bits, in base 36. */
+function unguessable(): string {
+  const [bits = 0n] = crypto.getRandomValues(new BigUint64Array(1));
+  return bits.toString(36).padStart(13, "0");
 }

@@ -152,7 +152,7 @@ function holderOf(value: string, pttl: number): HolderStatus {
   };
 }
 
-/** The human part of `process:number:label`. */
+/** The human part of `process:claim:label`. */
 function labelOf(owner: string): string {
   const [, , label = ""] = owner.replace(/~$/, "").split(":");
   try {

@@ -140,7 +140,7 @@ export class RedisClaim implements LeaseClaim {
 
   async release(): Promise<void> {
     this.#released = true;
-    this.#deployment.channel.forget(this.#owner);
+    this.#deployment.channel.leave(this.#owner, this.#keys);
     this.#turn.now();
     if (!this.#asked || this.#gone) return;
     const before = this.#unanswered;
@@ -175,7 +175,7 @@ export class RedisClaim implements LeaseClaim {
       if (this.#released) return undefined;
       const joins = this.#request.join && (order === "none" || channel.settled);
       const mode = joins ? (order === "none" ? "barge" : "join") : "once";
-      if (mode === "join") channel.watch(this.#owner, this.#turn);
+      if (mode === "join") channel.watch(this.#owner, this.#keys, this.#turn);
       const unheard = this.#ticket !== "" && !this.#turn.told;
       this.#cannotBeTold = order === "none" || channel.denied;
       this.#turn.asking();

@@ -1,13 +1,25 @@
 import { monotonicNow, type Signal } from "@dlock/core";
 
+/** ms between two requests that messages cause, at most, however many come. */
+const longestGap = 100;
+/** ms after which the last message is forgotten: the next one is followed at once. */
+const quiet = 1_000;
+
 /** When one waiting claim has to ask again: at a time, or as soon as it is told to. */
 export class Turn {
   #at = 0;
   #told = false;
+  /** Whether a message came since the claim asked last. */
+  #heard = false;
+  /** ms for which messages wait after a request that one of them caused. */
+  #gap = 0;
+  #heedAt = 0;
   #stir: (() => void) | undefined;
 
   /** Before a claim asks: whatever is said from now on counts. */
   asking(): void {
+    if (this.#heard) this.#space();
+    this.#heard = false;
     this.#told = false;
     this.#at = Number.POSITIVE_INFINITY;
   }
@@ -25,7 +37,14 @@ export class Turn {
 
   now(): void {
     this.#told = true;
-    this.#stir?.();
+    this.in(0);
+  }
+
+  /** A message says to ask again in so many ms. It may be junk: the more of them led to nothing, the longer they wait. */
+  hear(delay: number): void {
+    this.#heard = true;
+    if (delay === 0) this.#told = true;
+    this.in(Math.max(delay, this.#heedAt - monotonicNow()));
   }
 
   /** Resolves when it is time to ask again, or when the signal aborts. */
@@ -40,7 +59,7 @@ export class Turn {
       };
       this.#stir = () => {
         clearTimeout(timer);
-        const delay = this.#told ? 0 : this.#at - monotonicNow();
+        const delay = this.#at - monotonicNow();
         if (delay <= 0) end();
         else timer = setTimeout(end, Math.min(Math.ceil(delay), 2 ** 31 - 1));
       };
@@ -48,5 +67,11 @@ export class Turn {
       signal.addEventListener("abort", end);
       this.#stir();
     });
+  }
+
+  #space(): void {
+    const now = monotonicNow();
+    this.#gap = now - this.#heedAt > quiet ? 1 : Math.min(2 * this.#gap, longestGap);
+    this.#heedAt = now + this.#gap;
   }
 }

@@ -21,7 +21,7 @@ const queue = "{30a}\0dlock:queue:2:dlock:stock:42";
 const fence = "{30a}\0dlock:fence";
 const holders = "{30a}\0dlock:holders:2:dlock:stock:42";
 const fences = "{30a}\0dlock:fences:2:dlock:stock:42";
-const ours = /^dlock2\.[0-9a-f]{32}:[0-9a-z]+:the%20label$/;
+const ours = /^dlock2\.[0-9a-f]{32}:[0-9a-z]{13}:the%20label$/;
 
 describe("keys", () => {
   test("are these", () => {
@@ -90,7 +90,7 @@ describe("values", () => {
     await claim("stock:42").tryAcquire(soon());
     await open(redis.url, { order: "none" }).claim("stock:42", request).tryAcquire(soon());
     const members = await redis.client.zrange(queue, "0", "-1");
-    expect(members[1]).toMatch(/^dlock2\.[0-9a-f]{32}:[0-9a-z]+:the%20label~$/);
+    expect(members[1]).toMatch(/^dlock2\.[0-9a-f]{32}:[0-9a-z]{13}:the%20label~$/);
   });
 
   test("of a grant: owner|fence|g for a claim window, told to the channel of its process", async () => {
@@ -115,7 +115,7 @@ describe("values", () => {
 });
 
 describe("values of several who hold", () => {
-  const one = /^dlock2\.[0-9a-f]{32}:s\.[0-9a-z]+:reader$/;
+  const one = /^dlock2\.[0-9a-f]{32}:s\.[0-9a-z]{13}:reader$/;
 
   test("are a mark, when each hold ends in µs, and the fence of each, all with the last of them's time to live", async () => {
     const { claim } = open(redis.url);
