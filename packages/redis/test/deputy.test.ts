@@ -1,4 +1,4 @@
-import { createLocks } from "@dlock/core";
+import { createLocks, type LeaseClaim } from "@dlock/core";
 import { startRedis } from "@dlock/testbed";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -88,7 +88,7 @@ describe("a message does not end a hold", () => {
       }
       await sleep(200);
       expect(await valuesOf(mine, others)).toEqual(values);
-      for (const holder of holders) expect(await holder.renew(20_000)).toBe(true);
+      for (const holder of holders) expect(await (holder as LeaseClaim).renew(20_000)).toBe(true);
     });
   }
 
@@ -98,7 +98,7 @@ describe("a message does not end a hold", () => {
     await win(waiter);
     for (const delay of [0, 1, 1_500]) await stranger.publish(channel, `${delay} ${owner} dlock:${key}`);
     await sleep(200);
-    expect(await waiter.renew(20_000)).toBe(true);
+    expect(await (waiter as LeaseClaim).renew(20_000)).toBe(true);
   });
 
   test("of tryAcquire, by names that are counted up", async () => {
