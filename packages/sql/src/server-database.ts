@@ -1,4 +1,4 @@
-import { LockConfigError, monotonicNow, pause, settleBy } from "@dlock/core";
+import { LockConfigError, monotonicNow, pause } from "@dlock/core";
 import { bound } from "./bound.js";
 import type { Bindings, Database, Patience, Reply } from "./database.js";
 import type { Connector, Opened } from "./connector.js";
@@ -34,7 +34,6 @@ export class ServerDatabase implements Database {
   readonly #pool: Pool;
   readonly #urgent: readonly (readonly [sql: string, Bindings])[];
   readonly #prepared = new WeakSet<Opened>();
-  readonly #preparing = new Set<Promise<unknown>>();
 
   /** `urgent`: statements without a round trip to lose. MySQL's drivers prepare each on its first use of a connection, which costs one. */
   constructor(
@@ -76,15 +75,8 @@ export class ServerDatabase implements Database {
     }
   }
 
-  async close(): Promise<void> {
-    // In the middle of a statement a connection is ended from the side, which takes another one.
-    await settleBy(
-      () => Promise.all(this.#preparing),
-      monotonicNow() + 1_000,
-      () => new Error("silent"),
-      { background: true },
-    ).catch(() => {});
-    await this.#connector.close();
+  close(): Promise<void> {
+    return this.#connector.close();
   }
 
   #run(opened: Opened, schema: string, sql: string, bindings: Bindings, until: number): Promise<Reply> {
