@@ -27,7 +27,8 @@ export function quorum(providers: readonly LockProvider[], options: QuorumOption
   const electorate = electorateOf(providers, options);
   const { members, needed } = electorate;
   const guarantees = guaranteesOf(providers);
-  const polled = async <Answer>(key: string, ask: (provider: LockProvider) => Promise<Answer>, enough = needed) => {
+  /** Of all who answer in time, a majority at least. */
+  const polled = async <Answer>(key: string, ask: (provider: LockProvider) => Promise<Answer>) => {
     const answers: Answer[] = [];
     const votes = members.map(async ({ provider }) => {
       const by = monotonicNow() + electorate.patience(undefined);
@@ -41,7 +42,7 @@ export function quorum(providers: readonly LockProvider[], options: QuorumOption
       );
       return true;
     });
-    const { yes, failed } = await tally(votes, enough);
+    const { yes, failed } = await tally(votes, members.length);
     if (yes < needed) throw noMajority(members, needed, failed, key);
     return answers;
   };
@@ -54,12 +55,12 @@ export function quorum(providers: readonly LockProvider[], options: QuorumOption
       return new Claim(electorate, request);
     },
     ...(offers("inspect") && {
+      // The token is the largest that any member gave, which need not be one of the first who answer.
       inspect: async (key: string) => merge(key, needed, await polled(key, async (one) => one.inspect?.(key))),
     }),
     ...(offers("forceRelease") && {
-      // Of all who answer in time: a member that came to it when this had resolved would end a hold that came later.
-      forceRelease: async (key: string) =>
-        (await polled(key, async (one) => one.forceRelease?.(key), members.length)).includes(true),
+      // A member that came to it when this had resolved would end a hold that came later.
+      forceRelease: async (key: string) => (await polled(key, async (one) => one.forceRelease?.(key))).includes(true),
     }),
     async connect() {
       const { yes, failed } = await tally(
