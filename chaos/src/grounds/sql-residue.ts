@@ -3,8 +3,7 @@ type Ask = (sql: string) => Promise<readonly Readonly<Record<string, unknown>>[]
 /**
  * Rows that still name somebody: leases that were not given up, also when their time is over, for every key was taken
  * and given up once more when all had gone; and those who share one, or wait to, for as long as their time is not over. `now` as in those tables.
- * Free leases stay for a day, so that their tokens go on from there, and so do the rows of readers that died. Whoever died while the
- * clock was an hour ahead counts as alive for that hour once it is set right, as is documented: no ttl here is a tenth of that.
+ * Free leases stay for a day, so that their tokens go on from there, and so do the rows of readers that died.
  */
 export async function sqlResidue(ask: Ask, tables: string, now: string): Promise<readonly string[]> {
   const names = (await ask(tables)).map(({ name }) => String(name));
@@ -12,7 +11,7 @@ export async function sqlResidue(ask: Ask, tables: string, now: string): Promise
     const due = name.endsWith("_leases")
       ? "claim <> '' and expires > 0"
       : name.endsWith("_holders")
-        ? `expires > ${now} and expires < ${now} + ${10 * 60_000_000}`
+        ? `expires > ${now}`
         : "";
     if (due === "") return [];
     const rows = await ask(`select claim, owner, expires - ${now} as remaining from ${name} where ${due}`);
